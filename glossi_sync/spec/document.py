@@ -1,0 +1,91 @@
+"""The spec as read: what the user wrote, typed, with every default filled in. Paths are absolute, keys unique."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from glossi_sync.resources import RenderSettings, TemplateRef, Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Which service to reconcile with: ``local`` (the embedded studio) or the API's base URL, and the key for it."""
+
+    endpoint: str = "local"
+    api_key: str | None = None
+
+    def __repr__(self) -> str:
+        # A spec that is printed, logged or shown in a traceback must not tell the key.
+        return f"Service(endpoint={self.endpoint!r}, api_key={'***' if self.api_key else None})"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One entry of ``models``. ``name`` is what the service will call it (the key, where the spec gives none)."""
+
+    key: str
+    name: str
+    file: str
+    """As the user wrote it, for messages and diffs."""
+    path: Path
+    file_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderEntry:
+    """One render of a project: a group of ``renderSettings`` by key, and the revision."""
+
+    settings: str
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectEntry:
+    """One entry of ``projects``; ``name`` is None where the service is to name it."""
+
+    key: str
+    name: str | None
+    models: tuple[str, ...]
+    template: str
+    create_per_model: bool = False
+    renders: tuple[RenderEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """Where finished renders are brought: ``to`` a folder, under ``path``, fetched ``source`` (the spec's ``from``)."""
+
+    to: Path
+    path: str = "{project}/{settings}/{name}.{ext}"
+    source: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEntry:
+    """The webhook, and the file (0600) in which its secret is kept, where the spec names one."""
+
+    webhook: Webhook
+    secret_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A whole spec, version 1 (contract, "The spec"). ``folder`` is where relative paths start and the state lies."""
+
+    sources: tuple[Path, ...]
+    folder: Path
+    fingerprint: str
+    """``sha256:…`` over the spec's files, as plans name it."""
+    workspace: str
+    names_count: bool = False
+    """``names: replace``: a changed name counts as a change."""
+    retries: int = 2
+    service: Service = field(default_factory=Service)
+    models: Mapping[str, ModelEntry] = field(default_factory=dict)
+    templates: Mapping[str, TemplateRef] = field(default_factory=dict)
+    render_settings: Mapping[str, RenderSettings] = field(default_factory=dict)
+    projects: Mapping[str, ProjectEntry] = field(default_factory=dict)
+    webhook: WebhookEntry | None = None
+    downloads: Downloads | None = None

@@ -1,0 +1,346 @@
+"""Read a spec: files -> values with positions -> checks -> ``Spec``. Nothing is built before everything was checked."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from glossi_sync.resources import EVENTS, RenderSettings, TemplateRef, Webhook, file_type_of
+from glossi_sync.spec.document import (
+    Downloads,
+    ModelEntry,
+    ProjectEntry,
+    RenderEntry,
+    Service,
+    Spec,
+    WebhookEntry,
+)
+from glossi_sync.spec.endpoint import LOCAL, endpoint_problem
+from glossi_sync.spec.files import file_problem
+from glossi_sync.spec.problems import Problem, SpecError
+from glossi_sync.spec.references import check_references
+from glossi_sync.spec.schema import Container, spec_check
+from glossi_sync.spec.variables import Substituted, substitute
+from glossi_sync.spec.yaml_values import MAX_FILES, Map, pack, parse, unpack
+
+SUFFIXES = (".yaml", ".yml")
+_ENTRIES = ("models", "templates", "renderSettings", "projects")
+"""Sections of named entries: two files may not name the same one."""
+_FIELDS = ("service", "webhook", "downloads")
+"""Sections of fields: two files may name the same one only to say the same."""
+
+_SETTINGS = {
+    "renderBookmarks": "render_bookmarks",
+    "renderShots": "render_shots",
+    "renderVariants": "render_variants",
+    "imageQuality": "image_quality",
+    "videoQuality": "video_quality",
+    "videoResolution": "video_resolution",
+}
+
+
+class _Source(NamedTuple):
+    path: Path
+    content: bytes
+
+
+def read_spec(path: Path, *, env: Mapping[str, str], endpoint: str | None = None, files: bool = True) -> Spec:
+    """Read and check the spec in a file, or in a folder's ``*.yaml`` and ``*.yml`` files (contract, "The spec").
+
+    ``env`` is where ``${env:…}`` looks; ``endpoint`` takes the place of the spec's own (see ``endpoint_problem``), and
+    an API key that the environment lacks is no mistake where the endpoint is ``local``. ``files=False`` leaves looking
+    at the model files to ``hash_models``, which looks only at those that changed; where the spec has mistakes they are
+    looked at all the same, so that all mistakes are told at once.
+
+    Raises:
+        SpecError: everything that is wrong.
+    """
+    sources = _sources(path)
+    with _uncollected():
+        return _read(path, sources, env, endpoint, files)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector: going through a million new values again and again costs a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(path: Path, sources: Sequence[_Source], env: Mapping[str, str], endpoint: str | None, files: bool) -> Spec:
+    found = _Found([str(source.path) for source in sources])
+    root, variables = _load(sources, lambda text: substitute(text, env), found)
+    if root is None:
+        raise found.error()
+    _excuse(root, endpoint, variables, found)
+    whole = Map()
+    whole.put("", root, pack(0, 0, 0), pack(0, 0, 0))
+    spec_check()(whole, "", found.report)
+    check_references(root, found.report)
+    if endpoint is not None:
+        found.elsewhere += _override_problems(root, endpoint)
+    folder = (path if path.is_dir() else path.parent).absolute()
+    if files or found.any():
+        _look_at_files(root, folder, found)
+    if found.any():
+        raise found.error()
+    return _build(root, sources, folder, endpoint)
+
+
+def locate(spec: Spec, messages: Sequence[tuple[tuple[str | int, ...], str]]) -> list[Problem]:
+    """Say what is wrong with values of a spec that was read before, given by path: ``("models", "lamp", "file")``.
+
+    The files are read again for the positions; where they have changed since, the problems stand for the whole file.
+    """
+    unplaced = [Problem(str(spec.sources[0]), 0, 0, message) for _, message in messages]
+    try:
+        sources = [_Source(path, path.read_bytes()) for path in spec.sources]
+    except OSError:
+        return unplaced
+    found = _Found([str(source.path) for source in sources])
+    root, _ = _load(sources, lambda text: substitute(text, {}), found)
+    if root is None or _fingerprint(sources) != spec.fingerprint:
+        return unplaced
+    found.problems.clear()
+    for path, message in messages:
+        container: Any = root
+        for part in path[:-1]:
+            container = container[part]
+        found.add(_mark(container, path[-1], "value"), message)
+    return list(found.error().problems)
+
+
+class _Found:
+    """The mistakes found so far, by place; the same mistake under two aliases of one value is one."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.problems: dict[tuple[int, str], None] = {}
+        self.elsewhere: list[Problem] = []
+        self._names = names
+
+    def any(self) -> bool:
+        return bool(self.problems or self.elsewhere)
+
+    def add(self, mark: int, message: str) -> None:
+        self.problems[mark, message] = None
+
+    def report(self, container: Container, key: str | int, message: str, at: Literal["key", "value"] = "value") -> None:
+        value = container[key]  # type: ignore[index]
+        if isinstance(value, Substituted) and value.problem is not None:
+            return  # What the variable would have stood for is not known.
+        self.add(_mark(container, key, at), message)
+
+    def name(self, mark: int) -> str:
+        place = unpack(mark)
+        return f"{self._names[place.file]}:{place.line}:{place.column}"
+
+    def error(self) -> SpecError:
+        problems = list(self.elsewhere)
+        for mark, message in sorted(self.problems):
+            place = unpack(mark)
+            problems.append(Problem(self._names[place.file], place.line, place.column, message))
+        return SpecError(problems)
+
+
+def _mark(container: Container, key: Any, at: Literal["key", "value"]) -> int:
+    marks = container.marks_of(key) if isinstance(container, Map) else (container.marks[key],) * 2
+    return marks[0 if at == "key" else 1]
+
+
+def _sources(path: Path) -> list[_Source]:
+    try:
+        if not path.is_dir():
+            return [_Source(path, path.read_bytes())]
+        names = sorted(
+            entry.name
+            for entry in path.iterdir()
+            if entry.suffix in SUFFIXES and not entry.name.startswith(".") and entry.is_file()
+        )
+        if len(names) > MAX_FILES:
+            raise SpecError([Problem(str(path), 0, 0, f"a spec has at most {MAX_FILES} files, not {len(names)}")])
+        if names:
+            return [_Source(path / name, (path / name).read_bytes()) for name in names]
+    except FileNotFoundError:
+        raise SpecError([Problem(str(path), 0, 0, "there is no such file; name the spec with -f FILE")]) from None
+    except OSError as error:
+        name = str(error.filename or path)
+        raise SpecError([Problem(name, 0, 0, f"the spec cannot be read: {error.strerror or error}")]) from None
+    raise SpecError([Problem(str(path), 0, 0, "this folder holds no spec: no *.yaml or *.yml file lies in it")])
+
+
+def _fingerprint(sources: Iterable[_Source]) -> str:
+    sha256 = hashlib.sha256()
+    for source in sources:
+        sha256.update(f"{source.path.name}\0{len(source.content)}\0".encode("utf-8", "surrogateescape"))
+        sha256.update(source.content)
+    return f"sha256:{sha256.hexdigest()}"
+
+
+def _load(
+    sources: Sequence[_Source], replace: Callable[[str], Substituted], found: _Found
+) -> tuple[Map | None, list[tuple[int, Substituted]]]:
+    """Parse all files and make one spec of them; None where one is unreadable, since what it defines is unknown."""
+    roots: list[Map] = []
+    variables: list[tuple[int, Substituted]] = []
+    for number, source in enumerate(sources):
+        parsed = parse(source.content, number, str(source.path), replace)
+        for mark, message in parsed.problems:
+            found.add(mark, message)
+        variables += parsed.variables
+        if parsed.root is not None:
+            roots.append(parsed.root)
+    if len(roots) < len(sources):
+        return None, variables
+    return roots[0] if len(roots) == 1 else _merge(roots, found), variables
+
+
+def _merge(roots: Iterable[Map], found: _Found) -> Map:
+    whole = Map()
+    for root in roots:
+        for name, value in root.items():
+            if name not in whole:
+                whole.copy_from(root, name)
+            elif name in _ENTRIES + _FIELDS and isinstance(value, Map) and isinstance(whole[name], Map):
+                section = Map()
+                for part in (whole[name], value):
+                    for key in part:
+                        if key not in section:
+                            section.copy_from(part, key)
+                        elif name in _ENTRIES or part[key] != section[key]:
+                            first = found.name(section.marks_of(key)[0])
+                            found.add(part.marks_of(key)[0], f"{name}.{key} is already defined at {first}")
+                whole[name] = section
+            elif value != whole[name]:
+                first = found.name(whole.marks_of(name)[0])
+                found.add(root.marks_of(name)[0], f"{name} is already defined, otherwise, at {first}")
+    return whole
+
+
+def _excuse(root: Map, endpoint: str | None, variables: Iterable[tuple[int, Substituted]], found: _Found) -> None:
+    """Report the variables that could not be replaced, but for those that are not needed."""
+    service = root.get("service")
+    service = service if isinstance(service, Map) else Map()
+    local = (endpoint or service.get("endpoint", LOCAL)) == LOCAL
+    excused: list[Any] = []
+    key = service.get("apiKey")
+    if isinstance(key, Substituted) and local and key.unset:
+        excused.append(key)
+    elif isinstance(key, str) and not key and not local:
+        found.report(service, "apiKey", "apiKey is empty; the service asks for one")
+    if endpoint is not None:
+        excused.append(service.get("endpoint"))
+    for mark, text in variables:
+        if text.problem is not None and not any(text is one for one in excused):
+            found.add(mark, text.problem)
+
+
+def _override_problems(root: Map, endpoint: str) -> list[Problem]:
+    service = root.get("service")
+    allow_http = isinstance(service, Map) and service.get("allowHttp") is True
+    problem = endpoint_problem(endpoint, allow_http=allow_http)
+    return [] if problem is None else [Problem("--endpoint or GLOSSI_ENDPOINT", 0, 0, problem)]
+
+
+def _look_at_files(root: Map, folder: Path, found: _Found) -> None:
+    models = root.get("models")
+    for model in models.values() if isinstance(models, Map) else ():
+        if not isinstance(model, Map):
+            continue
+        file, declared = model.get("file"), model.get("fileType")
+        if not isinstance(file, str) or not file or "://" in file or "\0" in file:
+            continue
+        file_type = declared if isinstance(declared, str) else file_type_of(file)
+        if file_type is not None:
+            problem = file_problem(str(folder / file), _written(file), file_type)
+            if problem is not None:
+                found.report(model, "file", problem)
+
+
+def _written(text: str) -> str:
+    return text.written if isinstance(text, Substituted) else text
+
+
+def _build(root: Map, sources: Sequence[_Source], folder: Path, endpoint: str | None) -> Spec:
+    """The spec's values with every default filled in; everything is known to be right."""
+    return Spec(
+        sources=tuple(source.path for source in sources),
+        folder=folder,
+        fingerprint=_fingerprint(sources),
+        workspace=str(root["workspace"]),
+        names_count=root.get("names") == "replace",
+        retries=root.get("retries", 2),
+        service=_service(root.get("service", {}), endpoint),
+        models={key: _model(key, model, folder) for key, model in root.get("models", {}).items()},
+        templates={
+            key: TemplateRef(template_id=_text(ref, "id"), name=_text(ref, "name"))
+            for key, ref in root.get("templates", {}).items()
+        },
+        render_settings={
+            key: RenderSettings(**{_SETTINGS[name]: value for name, value in group.items()})
+            for key, group in root.get("renderSettings", {}).items()
+        },
+        projects={key: _project(key, project) for key, project in root.get("projects", {}).items()},
+        webhook=_webhook(root["webhook"], folder) if "webhook" in root else None,
+        downloads=_downloads(root["downloads"], folder) if "downloads" in root else None,
+    )
+
+
+def _text(values: Map, key: str) -> str | None:
+    """A text as plain ``str``: where its variables came from matters to messages only."""
+    return str(values[key]) if key in values else None
+
+
+def _service(service: Mapping[str, Any], endpoint: str | None) -> Service:
+    key = service.get("apiKey") or None
+    if isinstance(key, Substituted) and key.problem is not None:
+        key = None
+    return Service(str(endpoint or service.get("endpoint", LOCAL)).rstrip("/"), key and str(key))
+
+
+def _model(key: str, model: Map, folder: Path) -> ModelEntry:
+    file = str(model["file"])
+    file_type = _text(model, "fileType") or file_type_of(file) or ""
+    return ModelEntry(key, _text(model, "name") or key, _written(model["file"]), folder / file, file_type)
+
+
+def _project(key: str, project: Map) -> ProjectEntry:
+    renders = project.get("renders", ())
+    if isinstance(renders, Map):
+        entries = tuple(RenderEntry(name, (wanted or {}).get("revision", 1)) for name, wanted in renders.items())
+    else:
+        entries = tuple(RenderEntry(str(name)) for name in renders)
+    return ProjectEntry(
+        key=key,
+        name=_text(project, "name"),
+        models=tuple(map(str, project["models"])),
+        template=str(project["template"]),
+        create_per_model=project.get("createPerModel", False),
+        renders=entries,
+    )
+
+
+def _webhook(webhook: Map, folder: Path) -> WebhookEntry:
+    events = webhook.get("events", EVENTS)
+    return WebhookEntry(
+        Webhook(
+            url=str(webhook["url"]),
+            events=tuple(event for event in EVENTS if event in events),
+            enabled=webhook.get("enabled", True),
+            description=_text(webhook, "description"),
+        ),
+        secret_file=folder / webhook["secretFile"] if "secretFile" in webhook else None,
+    )
+
+
+def _downloads(downloads: Map, folder: Path) -> Downloads:
+    fields = {"path": _text(downloads, "path"), "source": _text(downloads, "from")}
+    return Downloads(folder / downloads["to"], **{name: value for name, value in fields.items() if value is not None})
