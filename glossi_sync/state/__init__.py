@@ -1,0 +1,70 @@
+"""The state: what has been realised at a service, remembered between runs.
+
+Here lie the objects and what they are made of, the bindings of addresses to them, the journal of mutating calls, the
+history of runs, and the lock that keeps two applies apart. ``State`` is the one protocol; a backend folds ``Write``
+values, many in one durable transaction. ``SqliteState`` keeps it in a file, ``MemoryState`` in memory.
+
+It is not the place for what should be (``spec``), for what the service says now or what to do about it (``planning``),
+nor for the API key, which is never written down.
+"""
+
+from glossi_sync.state.describe import describe, history
+from glossi_sync.state.memory import MemoryState
+from glossi_sync.state.objects import (
+    Download,
+    FileStamp,
+    Holder,
+    Intent,
+    Object,
+    Realised,
+    RenderedFile,
+    Run,
+    Stray,
+    Subject,
+)
+from glossi_sync.state.opening import default_location, open_state, service_identity
+from glossi_sync.state.sqlite import SqliteState
+from glossi_sync.state.store import State, StateError, StateLocked
+from glossi_sync.state.writes import (
+    AddStray,
+    Bind,
+    Intend,
+    PutDownload,
+    PutObject,
+    PutRun,
+    Settle,
+    Unbind,
+    Write,
+)
+
+__all__ = [
+    "AddStray",
+    "Bind",
+    "Download",
+    "FileStamp",
+    "Holder",
+    "Intend",
+    "Intent",
+    "MemoryState",
+    "Object",
+    "PutDownload",
+    "PutObject",
+    "PutRun",
+    "Realised",
+    "RenderedFile",
+    "Run",
+    "Settle",
+    "SqliteState",
+    "State",
+    "StateError",
+    "StateLocked",
+    "Stray",
+    "Subject",
+    "Unbind",
+    "Write",
+    "default_location",
+    "describe",
+    "history",
+    "open_state",
+    "service_identity",
+]

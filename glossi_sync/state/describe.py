@@ -1,0 +1,97 @@
+"""A state as JSON values, for people and scripts that read it (``state show --format json``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from glossi_sync.state.objects import Intent, Object, Run
+from glossi_sync.state.store import State
+
+
+def describe(state: State) -> dict[str, Any]:
+    """Everything that a state holds, but no secret: never an upload URL (nor a key, which no state has).
+
+    Times are Unix seconds. Numbers of objects, calls and runs are strings, because they have 63 bits and most JSON
+    readers keep 53.
+
+    Raises:
+        StateError: it cannot be read.
+    """
+    realised = state.realised()
+    inputs = state.inputs(realised.objects)
+    files = state.files(realised.objects)
+    addresses: dict[int, list[str]] = {}
+    for address, oid in realised.bindings.items():
+        addresses.setdefault(oid, []).append(address)
+    return {
+        "format": 1,
+        "location": state.location,
+        "service": state.service,
+        "lineage": state.lineage,
+        "serial": state.serial,
+        "bindings": {address: str(oid) for address, oid in sorted(realised.bindings.items())},
+        "objects": [
+            _object(thing)
+            | {
+                "addresses": sorted(addresses.get(thing.oid, ())),
+                "inputs": inputs.get(thing.oid),
+                "files": [asdict(file) for file in files.get(thing.oid, ())],
+            }
+            for thing in sorted(realised.objects.values(), key=lambda thing: (thing.kind, thing.since, thing.oid))
+        ],
+        "inDoubt": [_intent(intent) for intent in realised.in_doubt],
+        "strays": [
+            {"kind": stray.kind.value, "remoteId": stray.remote_id, "reason": stray.reason, "at": stray.at}
+            for stray in state.strays()
+        ],
+        "downloads": [
+            {"path": download.path, "renderId": download.render_id, "size": download.size}
+            for _, download in sorted(state.downloads().items())
+        ],
+        "runs": history(state.runs()),
+    }
+
+
+def history(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Runs as JSON values, in the order given; ``outcome`` is null for one that was killed or still goes on."""
+    return [
+        {
+            "runId": str(run.run_id),
+            "command": run.command,
+            "started": run.started,
+            "ended": run.ended,
+            "outcome": run.outcome,
+            "steps": dict(run.steps),
+            "calls": dict(run.calls),
+        }
+        for run in runs
+    ]
+
+
+def _object(thing: Object) -> dict[str, Any]:
+    return {
+        "oid": str(thing.oid),
+        "kind": thing.kind.value,
+        "phase": thing.phase.value,
+        "label": thing.label,
+        "remoteId": thing.remote_id,
+        "digest": thing.digest,
+        "parents": [str(parent) for parent in thing.parents],
+        "since": thing.since,
+        "expires": thing.expires,
+        "attempts": thing.attempts,
+        "error": thing.error,
+    }
+
+
+def _intent(intent: Intent) -> dict[str, Any]:
+    return {
+        "callId": str(intent.call_id),
+        "runId": str(intent.run_id),
+        "step": intent.step,
+        "call": intent.call,
+        "subjects": [asdict(subject) for subject in intent.subjects],
+        "at": intent.at,
+    }

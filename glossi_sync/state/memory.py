@@ -1,0 +1,202 @@
+"""The state in this process's memory: for simulations, and for a plan where no state exists yet."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from glossi_sync.resources import Phase
+from glossi_sync.state.lock import locked
+from glossi_sync.state.objects import (
+    Download,
+    FileStamp,
+    Holder,
+    Intent,
+    Object,
+    Realised,
+    RenderedFile,
+    Run,
+    Stray,
+)
+from glossi_sync.state.rows import spell, unknown_call
+from glossi_sync.state.store import StateError
+from glossi_sync.state.writes import (
+    AddStray,
+    Bind,
+    Intend,
+    PutDownload,
+    PutObject,
+    PutRun,
+    Settle,
+    Unbind,
+    Write,
+    changes_realised,
+)
+
+
+class MemoryState:
+    """A state that lasts as long as this value; implements ``State``. ``close`` forgets nothing.
+
+    With ``absent`` it stands for a state that does not exist yet: it is empty, has no lineage, and refuses to be
+    written to, so that nothing is remembered where it would be lost.
+    """
+
+    def __init__(self, *, service: str, location: str = "memory", absent: bool = False) -> None:
+        self.location = location
+        self.service = service
+        self._absent = absent
+        self._lineage = "" if absent else secrets.token_hex(16)
+        self._serial = 0
+        self._objects: dict[int, Object] = {}
+        # Inputs and runs are kept as JSON text, so that what comes out is what a database would give back.
+        self._inputs: dict[int, str] = {}
+        self._upload_urls: dict[int, str] = {}
+        self._files: dict[int, tuple[RenderedFile, ...]] = {}
+        self._bindings: dict[str, int] = {}
+        self._journal: dict[int, Intent] = {}
+        self._outcomes: dict[int, tuple[str, float]] = {}
+        self._runs: dict[int, tuple[Run, str, str]] = {}
+        self._strays: list[Stray] = []
+        self._downloads: dict[str, Download] = {}
+        self._stamps: dict[str, FileStamp] = {}
+        self._mutex = Lock()
+        self._run_lock = Lock()
+        self._holder: Holder | None = None
+
+    @property
+    def lineage(self) -> str:
+        return self._lineage
+
+    @property
+    def serial(self) -> int:
+        return self._serial
+
+    def realised(self) -> Realised:
+        with self._mutex:
+            in_doubt = [intent for call_id, intent in self._journal.items() if call_id not in self._outcomes]
+            in_doubt.sort(key=lambda intent: (intent.at, intent.call_id))
+            return Realised(dict(self._objects), dict(self._bindings), tuple(in_doubt))
+
+    def inputs(self, oids: Iterable[int]) -> Mapping[int, Mapping[str, Any]]:
+        with self._mutex:
+            return {oid: json.loads(self._inputs[oid]) for oid in oids if oid in self._inputs}
+
+    def upload_urls(self, oids: Iterable[int]) -> Mapping[int, str]:
+        with self._mutex:
+            return {oid: self._upload_urls[oid] for oid in oids if oid in self._upload_urls}
+
+    def files(self, oids: Iterable[int]) -> Mapping[int, Sequence[RenderedFile]]:
+        with self._mutex:
+            return {oid: self._files[oid] for oid in oids if oid in self._files}
+
+    def write(self, writes: Sequence[Write]) -> None:
+        if self._absent:
+            raise StateError(f"the state {self.location} does not exist yet: it was opened only to be read")
+        with self._mutex:
+            self._refuse_unknown_calls(writes)
+            spelled = [_spell(write) for write in writes]
+            for write, texts in zip(writes, spelled, strict=True):
+                self._fold(write, texts)
+            self._serial += changes_realised(writes)
+
+    def _refuse_unknown_calls(self, writes: Sequence[Write]) -> None:
+        """Refuse what a database would, before anything is changed."""
+        begun: set[int] = set()
+        for write in writes:
+            match write:
+                case Intend(intent):
+                    if intent.call_id in begun or intent.call_id in self._journal:
+                        raise StateError(
+                            f"the state {self.location} cannot be written: it holds the call {intent.call_id} already"
+                        )
+                    begun.add(intent.call_id)
+                case Settle(call_id) if call_id not in begun and call_id not in self._journal:
+                    raise StateError(f"the state {self.location} cannot be written: {unknown_call(call_id)}")
+
+    def _fold(self, write: Write, texts: tuple[str, ...]) -> None:
+        match write:
+            case PutObject():
+                self._put_object(write, texts)
+            case Bind(address, oid):
+                self._bindings[address] = oid
+            case Unbind(address):
+                self._bindings.pop(address, None)
+            case Intend(intent):
+                self._journal[intent.call_id] = intent
+            case Settle(call_id, outcome, at):
+                self._outcomes[call_id] = (outcome, at)
+            case AddStray(stray):
+                self._strays.append(stray)
+            case PutRun(run):
+                steps, calls = texts
+                self._runs[run.run_id] = (run, steps, calls)
+            case PutDownload(download):
+                self._downloads[download.path] = download
+
+    def _put_object(self, write: PutObject, texts: tuple[str, ...]) -> None:
+        oid = write.object.oid
+        self._objects[oid] = write.object
+        if texts:
+            (self._inputs[oid],) = texts
+        if write.object.phase is not Phase.RECORDED:
+            self._upload_urls.pop(oid, None)
+        elif write.upload_url is not None:
+            self._upload_urls[oid] = write.upload_url
+        if write.files is not None:
+            self._files[oid] = tuple(write.files)
+
+    @contextmanager
+    def lock(self, holder: Holder) -> Iterator[None]:
+        """Hold the state for one run among those that share this value."""
+        if self._absent:
+            raise StateError(f"the state {self.location} does not exist yet: it was opened only to be read")
+        if not self._run_lock.acquire(blocking=False):
+            raise locked(self.location, self._holder)
+        self._holder = holder
+        try:
+            yield
+        finally:
+            self._holder = None
+            self._run_lock.release()
+
+    def stamps(self) -> Mapping[str, FileStamp]:
+        with self._mutex:
+            return dict(self._stamps)
+
+    def put_stamps(self, stamps: Mapping[str, FileStamp]) -> None:
+        with self._mutex:
+            self._stamps.update(stamps)
+
+    def downloads(self) -> Mapping[str, Download]:
+        with self._mutex:
+            return dict(self._downloads)
+
+    def runs(self) -> Sequence[Run]:
+        with self._mutex:
+            runs = [
+                replace(run, steps=json.loads(steps), calls=json.loads(calls))
+                for run, steps, calls in self._runs.values()
+            ]
+        return sorted(runs, key=lambda run: (run.started, run.run_id), reverse=True)
+
+    def strays(self) -> Sequence[Stray]:
+        with self._mutex:
+            return sorted(self._strays, key=lambda stray: stray.at)
+
+    def close(self) -> None:
+        """Nothing to release: what was written stays readable."""
+
+
+def _spell(write: Write) -> tuple[str, ...]:
+    match write:
+        case PutObject(inputs=inputs) if inputs is not None:
+            return (spell(inputs),)
+        case PutRun(run):
+            return (spell(run.steps), spell(run.calls))
+        case _:
+            return ()

@@ -1,0 +1,201 @@
+"""Between the state's values and the rows of its tables: what each write does in SQL, and what each row means.
+
+Shared by every backend that speaks SQL; the statements themselves are in ``statements``.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
+from typing import Any, NamedTuple
+
+from glossi_sync.resources import Kind, Phase
+from glossi_sync.state import statements
+from glossi_sync.state.objects import (
+    Download,
+    FileStamp,
+    Holder,
+    Intent,
+    Object,
+    RenderedFile,
+    Run,
+    Stray,
+    Subject,
+)
+from glossi_sync.state.writes import (
+    AddStray,
+    Bind,
+    Intend,
+    PutDownload,
+    PutObject,
+    PutRun,
+    Settle,
+    Unbind,
+    Write,
+)
+
+Row = tuple[Any, ...]
+
+
+class Statement(NamedTuple):
+    """One SQL statement with its parameters; ``otherwise`` says what is wrong where it touches no row."""
+
+    sql: str
+    parameters: Row
+    otherwise: str | None = None
+
+
+def statements_of(write: Write) -> Iterator[Statement]:
+    """The statements that carry out one write, in order."""
+    match write:
+        case PutObject():
+            yield from _put_object(write)
+        case Bind(address, oid):
+            yield Statement(statements.BIND, (address, oid))
+        case Unbind(address):
+            yield Statement(statements.UNBIND, (address,))
+        case Intend(intent):
+            subjects = spell([[subject.address, subject.digest] for subject in intent.subjects])
+            yield Statement(
+                statements.INTEND,
+                (intent.call_id, intent.run_id, intent.step, intent.call, subjects, intent.at),
+            )
+        case Settle(call_id, outcome, at):
+            yield Statement(statements.SETTLE, (outcome, at, call_id), otherwise=unknown_call(call_id))
+        case AddStray(stray):
+            # A random key: several runners note strays without asking each other for the next number.
+            yield Statement(
+                statements.ADD_STRAY,
+                (secrets.randbits(63), stray.kind.value, stray.remote_id, stray.reason, stray.at),
+            )
+        case PutRun(run):
+            yield Statement(
+                statements.PUT_RUN,
+                (run.run_id, run.command, run.started, run.ended, run.outcome, spell(run.steps), spell(run.calls)),
+            )
+        case PutDownload(download):
+            yield Statement(statements.PUT_DOWNLOAD, (download.path, download.render_id, download.size))
+
+
+def _put_object(write: PutObject) -> Iterator[Statement]:
+    thing = write.object
+    yield Statement(
+        statements.PUT_OBJECT,
+        (
+            thing.oid,
+            thing.kind.value,
+            thing.digest,
+            thing.phase.value,
+            thing.label,
+            thing.remote_id,
+            ",".join(map(str, thing.parents)),
+            thing.since,
+            thing.expires,
+            thing.attempts,
+            thing.error,
+        ),
+    )
+    if write.inputs is not None:
+        yield Statement(statements.PUT_INPUTS, (thing.oid, spell(write.inputs)))
+    if thing.phase is not Phase.RECORDED:
+        yield Statement(statements.DROP_UPLOAD_URL, (thing.oid,))
+    elif write.upload_url is not None:
+        yield Statement(statements.PUT_UPLOAD_URL, (thing.oid, write.upload_url))
+    if write.files is not None:
+        yield Statement(statements.PUT_RENDERED_FILES, (thing.oid, spell_files(write.files)))
+
+
+def read_objects(rows: Iterable[Row]) -> dict[int, Object]:
+    """All objects by oid, from rows of ``statements.OBJECTS``.
+
+    A catalogue has hundreds of thousands: oids are made one int each, which parents share, and kinds and phases are
+    looked up rather than called for.
+    """
+    kinds = {kind.value: kind for kind in Kind}
+    phases = {phase.value: phase for phase in Phase}
+    known: dict[int, int] = {}
+    share = known.setdefault
+    objects: dict[int, Object] = {}
+    for oid, kind, digest, phase, label, remote_id, parents, since, expires, attempts, error in rows:
+        key = share(oid, oid)
+        lineage: tuple[int, ...] = ()
+        if parents:
+            lineage = tuple([share(parent, parent) for parent in map(int, parents.split(","))])
+        objects[key] = Object(
+            key, kinds[kind], digest, phases[phase], label, remote_id, lineage, since, expires, attempts, error
+        )
+    return objects
+
+
+def read_bindings(rows: Iterable[Row], objects: Mapping[int, Object]) -> dict[str, int]:
+    """All bindings, from rows of ``statements.BINDINGS``; the oids are the very ints of ``objects``."""
+    return {address: objects[oid].oid if oid in objects else oid for address, oid in rows}
+
+
+def read_intents(rows: Iterable[Row]) -> tuple[Intent, ...]:
+    """Calls in doubt, from rows of ``statements.IN_DOUBT``."""
+    return tuple(
+        Intent(call_id, run_id, step, call, tuple(Subject(*subject) for subject in json.loads(subjects)), at)
+        for call_id, run_id, step, call, subjects, at in rows
+    )
+
+
+def read_run(row: Row) -> Run:
+    """One run, from a row of ``statements.RUNS``."""
+    run_id, command, started, ended, outcome, steps, calls = row
+    return Run(run_id, command, started, ended, outcome, json.loads(steps), json.loads(calls))
+
+
+def read_stray(row: Row) -> Stray:
+    """One stray, from a row of ``statements.STRAYS``."""
+    kind, *columns = row
+    return Stray(Kind(kind), *columns)
+
+
+def read_download(row: Row) -> Download:
+    """One download, from a row of ``statements.DOWNLOADS``."""
+    return Download(*row)
+
+
+def read_holder(row: Row) -> Holder:
+    """The holder, from a row of ``statements.HOLDER``."""
+    return Holder(*row)
+
+
+def stamp_row(path: str, stamp: FileStamp) -> Row:
+    """The parameters of ``statements.PUT_STAMP``."""
+    return (path, stamp.size, stamp.mtime_ns, str(stamp.inode), stamp.sha256, stamp.hashed_ns)
+
+
+def read_stamps(rows: Iterable[Row]) -> dict[str, FileStamp]:
+    """The ``files`` cache by path, from rows of ``statements.STAMPS``."""
+    return {
+        path: FileStamp(size, mtime_ns, int(inode), sha256, hashed_ns)
+        for path, size, mtime_ns, inode, sha256, hashed_ns in rows
+    }
+
+
+def spell(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """A JSON value as the state keeps it.
+
+    Raises:
+        TypeError, ValueError: it is no JSON value.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def spell_files(files: Iterable[RenderedFile]) -> str:
+    """A render's finished files as the state keeps them."""
+    return spell([astuple(file) for file in files])
+
+
+def read_files(text: str) -> tuple[RenderedFile, ...]:
+    """What ``spell_files`` wrote."""
+    return tuple(RenderedFile(*file) for file in json.loads(text))
+
+
+def unknown_call(call_id: int) -> str:
+    """What is said of an outcome without an intent: it would hide a call that the journal was not told of."""
+    return f"the journal knows no call {call_id}, so its outcome cannot be written down"

@@ -1,0 +1,409 @@
+"""The state in one file on this machine, through the standard library's sqlite3."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import json
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import astuple
+from itertools import chain, islice
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from glossi_sync.state import rows, statements
+from glossi_sync.state.causes import state_error
+from glossi_sync.state.lock import locked, take
+from glossi_sync.state.objects import Download, FileStamp, Holder, Realised, RenderedFile, Run, Stray
+from glossi_sync.state.store import StateError
+from glossi_sync.state.writes import Write, changes_realised
+
+BUSY_SECONDS = 30
+"""How long a write waits for another process's write (a plan's file stamps beside an apply) before it gives up."""
+
+_IDS_AT_ONCE = 500
+
+
+class SqliteState:
+    """A state in an SQLite file; implements ``State``.
+
+    Durability: the file is in WAL mode with ``synchronous=FULL``, so each commit is one append to the write-ahead log
+    and one fsync of it. When ``write`` returns, its writes survive a killed process and a power cut; what was cut
+    short leaves no trace. WAL also lets plans read, and put their stamps, while an apply writes. It needs a file
+    system of this machine: WAL's shared memory does not work across a network.
+
+    Threads: one connection, guarded by a mutex, for all threads of the process (the applying room writes from a thread
+    of its own while the main thread may read). A connection must not be carried across a fork.
+
+    The run lock lies beside the file as ``<file>.lock``; see ``lock``.
+    """
+
+    def __init__(self, path: Path, *, service: str, location: str | None = None, reading: bool = False) -> None:
+        """Open the existing state at ``path``, and bring an older schema up to date (a backup is kept beside it).
+
+        ``service`` is the identity that the state must belong to. ``reading`` also takes a file in a read-only folder.
+
+        Raises:
+            StateError: no such file, not a state, another service's, a newer schema, or unreadable.
+            StateLocked: its schema is older, and a run holds it.
+        """
+        self.location = location or str(path)
+        self.service = service
+        # SQLite names the files beside a state after the link's target, so the lock must be named after it as well.
+        self._path = path.resolve()
+        self._mutex = Lock()
+        with self._explained("opened"):
+            self._connection = _open(self._path, reading)
+        try:
+            self._lineage = self._admit()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _admit(self) -> str:
+        """Check that this is a state, one that this version knows, and the service's own; return its lineage."""
+        version, lineage, service = self._meta()
+        newest = len(statements.MIGRATIONS)
+        if version > newest:
+            raise StateError(
+                f"the state {self.location} was written by a newer glossi-sync (schema version {version}, this one "
+                f"knows up to {newest}): upgrade glossi-sync"
+            )
+        if service != self.service:
+            raise StateError(
+                f"the state {self.location} belongs to the service {service}, and this run speaks to {self.service}, "
+                f"where its ids mean nothing: choose that service with --endpoint, or another state with --state"
+            )
+        if version < newest:
+            self._migrate(version)
+        return lineage
+
+    def _meta(self) -> tuple[int, str, str]:
+        with self._mutex, self._explained("opened"):
+            try:
+                row = self._connection.execute(statements.META).fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                    raise
+                # The tables are not ours: this file is somebody else's.
+                raise StateError(
+                    f"the state {self.location} cannot be opened: the file is an SQLite database, but not a "
+                    f"glossi-sync state; give the state's own path with --state"
+                ) from error
+        if row is None:
+            raise state_error(self.location, self._path, "opened", ValueError("its meta table is empty"))
+        version, lineage, service = row
+        return version, lineage, service
+
+    def _migrate(self, version: int) -> None:
+        release = self._take_lock()
+        try:
+            with self._mutex, self._explained("backed up"):
+                _back_up(self._connection, self._path.with_name(f"{self._path.name}.schema{version}.backup"))
+            with self._transaction("migrated") as connection:
+                # Another process may have been first.
+                (current,) = connection.execute(statements.SCHEMA_VERSION).fetchone()
+                _apply_migrations(connection, current)
+        finally:
+            release()
+
+    @property
+    def lineage(self) -> str:
+        return self._lineage
+
+    @property
+    def serial(self) -> int:
+        with self._snapshot() as connection:
+            (serial,) = connection.execute(statements.SERIAL).fetchone()
+        return int(serial)
+
+    def realised(self) -> Realised:
+        # A million small values are made and none is garbage: the collector would look through them again and again.
+        with _collector_paused(), self._snapshot() as connection:
+            objects = rows.read_objects(connection.execute(statements.OBJECTS))
+            bindings = rows.read_bindings(connection.execute(statements.BINDINGS), objects)
+            in_doubt = rows.read_intents(connection.execute(statements.IN_DOUBT))
+        return Realised(objects, bindings, in_doubt)
+
+    def inputs(self, oids: Iterable[int]) -> Mapping[int, Mapping[str, Any]]:
+        return {oid: json.loads(body) for oid, body in self._beside(statements.inputs_of, oids)}
+
+    def upload_urls(self, oids: Iterable[int]) -> Mapping[int, str]:
+        return dict(self._beside(statements.upload_urls_of, oids))
+
+    def files(self, oids: Iterable[int]) -> Mapping[int, Sequence[RenderedFile]]:
+        return {oid: rows.read_files(body) for oid, body in self._beside(statements.rendered_files_of, oids)}
+
+    def write(self, writes: Sequence[Write]) -> None:
+        todo = list(chain.from_iterable(map(rows.statements_of, writes)))
+        if not todo:
+            return
+        with self._transaction("written") as connection:
+            for sql, parameters, otherwise in todo:
+                touched = connection.execute(sql, parameters).rowcount
+                if otherwise is not None and touched == 0:
+                    raise StateError(f"the state {self.location} cannot be written: {otherwise}")
+            if changes_realised(writes):
+                connection.execute(statements.NEXT_SERIAL)
+
+    @contextmanager
+    def lock(self, holder: Holder) -> Iterator[None]:
+        """Hold the state for one run.
+
+        The lock is the operating system's, on ``<file>.lock``: it ends with the process, even one that is killed. Who
+        holds it is written into the state, for the sentence that a refused run gets.
+        """
+        release = self._take_lock()
+        try:
+            with self._transaction("locked") as connection:
+                connection.execute(statements.SET_HOLDER, astuple(holder))
+            yield
+        finally:
+            # The row only names the holder; that it could not be taken away must not hide what the run met.
+            with suppress(StateError), self._transaction("written") as connection:
+                connection.execute(statements.NO_HOLDER)
+            release()
+
+    def _take_lock(self) -> Callable[[], None]:
+        with self._explained("locked"):
+            release = take(self._path.with_name(f"{self._path.name}.lock"))
+        if release is None:
+            raise locked(self.location, self._holder())
+        return release
+
+    def _holder(self) -> Holder | None:
+        # A schema older than the one that has a holder, or a busy file, must not hide that the state is held.
+        with suppress(StateError), self._snapshot() as connection:
+            row = connection.execute(statements.HOLDER).fetchone()
+            return None if row is None else rows.read_holder(row)
+        return None
+
+    def stamps(self) -> Mapping[str, FileStamp]:
+        with self._snapshot() as connection:
+            return rows.read_stamps(connection.execute(statements.STAMPS))
+
+    def put_stamps(self, stamps: Mapping[str, FileStamp]) -> None:
+        # A file name that is no Unicode cannot be written as text; it is hashed again next time.
+        writable = (rows.stamp_row(path, stamp) for path, stamp in stamps.items() if _is_text(path))
+        with suppress(StateError), self._transaction("written") as connection:
+            connection.executemany(statements.PUT_STAMP, writable)
+
+    def downloads(self) -> Mapping[str, Download]:
+        with self._snapshot() as connection:
+            downloads = map(rows.read_download, connection.execute(statements.DOWNLOADS))
+            return {download.path: download for download in downloads}
+
+    def runs(self) -> Sequence[Run]:
+        with self._snapshot() as connection:
+            return [rows.read_run(row) for row in connection.execute(statements.RUNS)]
+
+    def strays(self) -> Sequence[Stray]:
+        with self._snapshot() as connection:
+            return [rows.read_stray(row) for row in connection.execute(statements.STRAYS)]
+
+    def close(self) -> None:
+        with self._mutex, self._explained("closed"):
+            self._connection.close()
+
+    def _beside(self, select: Callable[[int], str], oids: Iterable[int]) -> Iterator[tuple[int, str]]:
+        """Rows of one of the tables beside ``objects``, asked for in pieces that every database takes."""
+        wanted = iter(oids)
+        while piece := tuple(islice(wanted, _IDS_AT_ONCE)):
+            with self._snapshot() as connection:
+                found = connection.execute(select(len(piece)), piece).fetchall()
+            yield from found
+
+    @contextmanager
+    def _transaction(self, doing: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        with self._mutex, self._explained(doing):
+            connection.execute(begin)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # After some failures (a full disk) SQLite has rolled back by itself.
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read several tables as they were at one moment."""
+        with self._transaction("read", begin="BEGIN") as connection:
+            try:
+                yield connection
+            except (ValueError, KeyError, TypeError) as error:
+                # A row that cannot be understood: SQLite found the file sound, but nobody wrote this.
+                raise state_error(self.location, self._path, "read", error) from error
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError) as error:
+            raise state_error(self.location, self._path, doing, error) from error
+
+
+def create_file(path: Path, *, service: str) -> None:
+    """Make an empty state at ``path``, with its folders, for its owner's eyes alone (mode 0600).
+
+    It appears whole or not at all: it is made under another name and then linked to its own. Where another process was
+    first, that one's state stays.
+
+    Raises:
+        StateError: it cannot be made; nothing is left behind.
+    """
+    path = path.resolve()
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(16)}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _make(fresh, service)
+            _refuse_leftovers(path)
+            _publish(fresh, path)
+        finally:
+            fresh.unlink(missing_ok=True)
+    except (sqlite3.Error, OSError) as error:
+        raise state_error(str(path), path, "created", error) from error
+
+
+def _make(fresh: Path, service: str) -> None:
+    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    connection = _connection(f"{fresh.as_uri()}?mode=rw")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        _apply_migrations(connection, 0, new=(secrets.token_hex(16), service, time.time()))
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+
+
+def _refuse_leftovers(path: Path) -> None:
+    for ending in ("-wal", "-journal"):
+        log = path.with_name(path.name + ending)
+        # SQLite would take an orphaned log for the new file's own. (Asked in this order, another process that has just
+        # made the state is not mistaken for an orphan.)
+        if log.exists() and not path.exists():
+            raise StateError(
+                f"the state {path} is gone, but {log.name}, which holds its last writes, is still there: put the state "
+                f"back beside it, or remove {log} to begin anew"
+            )
+
+
+def _publish(fresh: Path, path: Path) -> None:
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without hard links.
+        if not path.exists():
+            fresh.rename(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Windows cannot open a folder, and needs no such thing.
+    with suppress(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _apply_migrations(connection: sqlite3.Connection, version: int, new: tuple[str, str, float] | None = None) -> None:
+    """Run what is missing from ``version`` on; for a ``new`` state its lineage, service and time are written."""
+    for migration in statements.MIGRATIONS[version:]:
+        for statement in migration:
+            # In SQLite only this spelling makes the key the row's own number, which saves an index.
+            connection.execute(statement.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"))
+    newest = len(statements.MIGRATIONS)
+    if new is not None:
+        connection.execute(statements.NEW_META, (newest, *new))
+    connection.execute(statements.SET_SCHEMA_VERSION, (newest,))
+
+
+def _back_up(connection: sqlite3.Connection, backup: Path) -> None:
+    fresh = backup.with_name(f".{backup.name}.{secrets.token_hex(16)}.new")
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        target = sqlite3.connect(fresh)
+        try:
+            connection.backup(target)
+        finally:
+            target.close()
+        fresh.replace(backup)
+        _sync_folder(backup.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _open(path: Path, reading: bool) -> sqlite3.Connection:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a folder", str(path))
+    status = path.stat()
+    if status.st_size == 0:
+        # A state appears whole, so this was one that something has emptied; SQLite would call it new and forget all.
+        raise ValueError("the file is empty")
+    if status.st_mode & 0o077:
+        # Signed URLs lie in it. A copy restored from a backup may have come with looser permissions.
+        with suppress(OSError):
+            path.chmod(0o600)
+    try:
+        return _connection(f"{path.as_uri()}?mode=rw")
+    except sqlite3.Error as error:
+        read_only = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+        if not (reading and read_only and _is_at_rest(path)):
+            raise
+    # Even a reader of a WAL file writes beside it (its shared memory). Where the folder forbids that, a file at rest
+    # may be read as one that does not change.
+    return _connection(f"{path.as_uri()}?mode=ro&immutable=1")
+
+
+def _connection(uri: str) -> sqlite3.Connection:
+    # isolation_level=None: transactions begin and end where this module says so.
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        # Also the first read of the file, which tells whether it can be read at all.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA schema_version").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether every write has reached the file itself: no log with content lies beside it."""
+    log = path.with_name(path.name + "-wal")
+    return not log.exists() or log.stat().st_size == 0
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

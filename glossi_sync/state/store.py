@@ -1,0 +1,98 @@
+"""The one protocol of all state backends, and the errors they raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from glossi_sync.errors import UserError
+from glossi_sync.state.objects import Download, FileStamp, Holder, Realised, RenderedFile, Run, Stray
+from glossi_sync.state.writes import Write
+
+
+class StateError(UserError):
+    """The state cannot be read or written; the message names the place, the cause and what to do next."""
+
+
+class StateLocked(StateError):
+    """Another run holds the state; the message names the holder."""
+
+    def __init__(self, message: str, holder: Holder | None) -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
+class State(Protocol):
+    """Where realised objects are remembered. Every method may raise StateError.
+
+    Calls are synchronous and short; the applying room makes them from a thread of its own, several writes at a time.
+    """
+
+    location: str
+    """Where it lies, as a person would name it: a path, or a URL without its password."""
+
+    service: str
+    """The identity of the service that its ids belong to: ``local``, or the endpoint's origin."""
+
+    @property
+    def lineage(self) -> str:
+        """A random name given when the state was made: two states with different lineages are not the same state."""
+        ...
+
+    @property
+    def serial(self) -> int:
+        """Counts the transactions that put objects, bound or unbound."""
+        ...
+
+    def realised(self) -> Realised:
+        """All objects, bindings, and calls in doubt."""
+        ...
+
+    def inputs(self, oids: Iterable[int]) -> Mapping[int, Mapping[str, Any]]:
+        """The inputs that objects were realised with, for explanations."""
+        ...
+
+    def upload_urls(self, oids: Iterable[int]) -> Mapping[int, str]:
+        """The signed upload URLs of models that are ``recorded``; there is none in any other phase."""
+        ...
+
+    def files(self, oids: Iterable[int]) -> Mapping[int, Sequence[RenderedFile]]:
+        """The finished files of completed renders."""
+        ...
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Apply all writes in one transaction, durable when this returns."""
+        ...
+
+    def lock(self, holder: Holder) -> AbstractContextManager[None]:
+        """Hold the state for one run; the lock dies with its process.
+
+        Raises:
+            StateLocked: another run holds it.
+        """
+        ...
+
+    def stamps(self) -> Mapping[str, FileStamp]:
+        """The ``files`` cache: absolute path -> what is known of it."""
+        ...
+
+    def put_stamps(self, stamps: Mapping[str, FileStamp]) -> None:
+        """Remember file stamps. It is a cache: a backend that cannot write it says nothing."""
+        ...
+
+    def downloads(self) -> Mapping[str, Download]:
+        """Finished files that were brought home, by path."""
+        ...
+
+    def runs(self) -> Sequence[Run]:
+        """The history, newest first."""
+        ...
+
+    def strays(self) -> Sequence[Stray]:
+        """What exists at the service and is not used, oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Release the backend's resources."""
+        ...
