@@ -1,0 +1,102 @@
+"""The gate: what a request passes before any endpoint sees it: the API key, and the size of its body."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from glossi_sync.service import wire
+from glossi_sync.studio.api.errors import error_response
+from glossi_sync.studio.records import Records, hash_of_key, keys
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""Of a JSON body: a thousand models with the longest names are smaller."""
+
+_KEYS_LIVE_SECONDS = 5.0
+
+
+class Gate:
+    """Middleware before everything below ``/api/v1``, known path or not: 401 without a workspace's key, 413 over the
+    limit.
+
+    A key that is made or revoked elsewhere is noticed within five seconds.
+    """
+
+    def __init__(self, app: ASGIApp, *, records: Records, clock: Callable[[], float]) -> None:
+        self._app = app
+        self._records = records
+        self._clock = clock
+        self._keys: dict[str, str] = {}
+        self._read_at = float("-inf")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _below(scope["path"], wire.API_PREFIX):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        workspace_id = await self._workspace_of(headers.get(wire.API_KEY_HEADER))
+        if workspace_id is None:
+            problem = "is not valid" if wire.API_KEY_HEADER in headers else "is missing"
+            refusal = error_response(
+                401,
+                "unauthorized",
+                f"the API key {problem}: send this workspace's key in the header {wire.API_KEY_HEADER}",
+                {"WWW-Authenticate": f'ApiKey header="{wire.API_KEY_HEADER}"'},
+            )
+            await refusal(scope, receive, send)
+            return
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            await _too_large(scope, receive, send)
+            return
+        scope.setdefault("state", {})["workspace_id"] = workspace_id
+        try:
+            await self._app(scope, _limited(receive), send)
+        except _BodyTooLarge:
+            await _too_large(scope, receive, send)
+
+    async def _workspace_of(self, api_key: str | None) -> str | None:
+        if api_key is None:
+            return None
+        now = self._clock()
+        if not self._read_at <= now < self._read_at + _KEYS_LIVE_SECONDS:
+            self._keys = await self._records.read(keys)
+            self._read_at = now
+        given = hash_of_key(api_key)
+        found: str | None = None
+        for key_hash, workspace_id in self._keys.items():
+            if hmac.compare_digest(key_hash, given):
+                found = workspace_id
+        return found
+
+
+class _BodyTooLarge(Exception):
+    pass
+
+
+def _limited(receive: Receive) -> Receive:
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise _BodyTooLarge
+        return message
+
+    return counted
+
+
+async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    refusal = error_response(
+        413, "body_too_large", f"the request's body is larger than {MAX_BODY_BYTES:,} bytes: send several requests"
+    )
+    await refusal(scope, receive, send)
+
+
+def _below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(prefix + "/")

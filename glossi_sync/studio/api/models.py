@@ -1,0 +1,170 @@
+"""Models: records, confirmation, status (guide, Steps 2.1, 2.3 and 2.4)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from glossi_sync.service import wire
+from glossi_sync.studio import records as rows
+from glossi_sync.studio.api.context import Body, Id, Text, TheStudio, TheWorkspace, check_length
+from glossi_sync.studio.api.errors import Refusal, documented
+from glossi_sync.studio.api.uploads import upload_url
+from glossi_sync.studio.storage import model_key
+
+router = APIRouter(tags=["models"])
+
+
+class NewModel(Body):
+    name: Text
+    fileName: Text
+    fileType: wire.FileType
+
+
+class CreateModels(Body):
+    models: Annotated[list[NewModel], Field(min_length=1)]
+
+
+class CreatedModel(BaseModel):
+    modelId: str
+    name: str
+    uploadUrl: str
+    uploadKey: str
+
+
+class CreatedModels(BaseModel):
+    models: list[CreatedModel]
+
+
+class ConfirmUpload(Body):
+    fileType: wire.FileType
+
+
+class ConfirmedModel(BaseModel):
+    modelId: str
+    name: str
+    status: wire.ModelStatus
+    filePath: str
+
+
+class QueryModels(Body):
+    modelIds: Annotated[list[Id], Field(min_length=1)]
+
+
+class ModelState(BaseModel):
+    modelId: str
+    name: str
+    status: wire.ModelStatus
+    ready: bool
+    errorMessage: str | None = None
+
+
+class ModelStates(BaseModel):
+    models: list[ModelState]
+    allReady: bool
+    notFound: list[str]
+
+
+@router.post(wire.MODELS_PATH, responses=documented(_413="Too many models for one request."))
+async def create_models(
+    body: CreateModels, request: Request, studio: TheStudio, workspace_id: TheWorkspace
+) -> CreatedModels:
+    """Make a record for each model, and a signed URL to upload its file to."""
+    check_length(len(body.models), "models")
+    now = studio.clock()
+    made = [_new_row(model, studio.new_id(), workspace_id, now) for model in body.models]
+    await studio.records.write(lambda connection: rows.add_models(connection, made))
+    return CreatedModels(
+        models=[
+            CreatedModel(
+                modelId=model.model_id,
+                name=model.name,
+                uploadUrl=upload_url(studio, request, model),
+                uploadKey=model.file_path,
+            )
+            for model in made
+        ]
+    )
+
+
+def _new_row(model: NewModel, model_id: str, workspace_id: str, now: float) -> rows.Model:
+    return rows.Model(
+        model_id=model_id,
+        workspace_id=workspace_id,
+        name=model.name,
+        file_name=model.fileName,
+        file_type=model.fileType,
+        file_path=model_key(workspace_id, model_id, model.fileType),
+        status=wire.MODEL_PENDING,
+        created_at=now,
+    )
+
+
+@router.post(
+    wire.MODEL_STATUS_PATH,
+    response_model_exclude_none=True,
+    responses=documented(_413="Too many ids for one request."),
+)
+async def model_status(body: QueryModels, studio: TheStudio, workspace_id: TheWorkspace) -> ModelStates:
+    """How far each model is; ids that are not known stand in ``notFound``."""
+    check_length(len(body.modelIds), "modelIds")
+    asked = list(dict.fromkeys(body.modelIds))
+    known = await studio.records.read(lambda connection: rows.models(connection, workspace_id, asked))
+    states = [_state(known[model_id]) for model_id in asked if model_id in known]
+    missing = [model_id for model_id in asked if model_id not in known]
+    return ModelStates(models=states, allReady=not missing and all(state.ready for state in states), notFound=missing)
+
+
+def _state(model: rows.Model) -> ModelState:
+    return ModelState(
+        modelId=model.model_id,
+        name=model.name,
+        status=model.status,
+        ready=model.status == wire.MODEL_READY,
+        errorMessage=model.error_message,
+    )
+
+
+@router.post(
+    wire.MODEL_CONFIRM_PATH.replace("modelId", "model_id"),
+    responses=documented(_404="No such model.", _409="Nothing was uploaded, or the record is of another file type."),
+)
+async def confirm_upload(
+    model_id: Annotated[Id, Path()], body: ConfirmUpload, studio: TheStudio, workspace_id: TheWorkspace
+) -> ConfirmedModel:
+    """Finish the upload: the file is final, and is processed. To confirm again changes nothing."""
+    now = studio.clock()
+    model = (await studio.records.read(lambda connection: rows.models(connection, workspace_id, [model_id]))).get(
+        model_id
+    )
+    if model is None:
+        raise Refusal(404, "model_not_found", f"there is no model {model_id} in this workspace")
+    if body.fileType != model.file_type:
+        raise Refusal(
+            409,
+            "file_type_mismatch",
+            f"the model {model.name!r} was recorded as {model.file_type}, not as {body.fileType}:"
+            f" confirm it as {model.file_type}, or make a new record",
+        )
+    if model.confirmed_at is None:
+        if await studio.storage.find(model.file_path) is None:
+            raise Refusal(
+                409,
+                "not_uploaded",
+                f"nothing was uploaded yet for the model {model.name!r}: PUT its file to the uploadUrl first",
+            )
+        if await studio.records.write(lambda connection: _confirm(connection, model_id, now)):
+            studio.work.add_model(model_id)
+    return ConfirmedModel(modelId=model_id, name=model.name, status=model.status, filePath=model.file_path)
+
+
+def _confirm(connection: Connection, model_id: str, now: float) -> bool:
+    """Whether it was this call that confirmed it: of two at once, one is."""
+    model = rows.model_of_path(connection, model_id)
+    if model is None or model.confirmed_at is not None:
+        return False
+    rows.confirm_model(connection, model_id, now)
+    return True

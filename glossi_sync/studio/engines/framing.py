@@ -1,0 +1,150 @@
+"""Cameras: where to stand so that the product fills the frame as its template says. Pure numpy, no engine.
+
+An engine tells how the product's outline lies in the frame seen from a given stand (``Measure``), and the stand is
+corrected until it fits. Outlines rather than boxes: a ring's bounding box is mostly air.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glossi_sync.studio.engines.panorama import direction
+from glossi_sync.studio.template import View
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A camera: position and target in product radii, vertical field of view in degrees, width over height."""
+
+    position: tuple[float, float, float]
+    target: tuple[float, float, float]
+    field_of_view: float
+    aspect: float
+
+    @property
+    def distance(self) -> float:
+        """From the camera to its target."""
+        return float(np.linalg.norm(np.subtract(self.position, self.target)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The extent of what is seen, in the frame's coordinates: -1 to 1 from left to right and from bottom to top."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+    @property
+    def fill(self) -> float:
+        """The share of the frame's tighter side that it takes."""
+        return max(self.right - self.left, self.top - self.bottom) / 2
+
+    @property
+    def cut(self) -> bool:
+        """Whether it touches the frame's edge, so that it may well go on beyond."""
+        return min(self.left, self.bottom) < -0.995 or max(self.right, self.top) > 0.995
+
+
+Measure = Callable[[Stand], Outline | None]
+"""How the product lies in the frame from a stand; None where nothing of it is seen."""
+
+
+class NothingInView(Exception):
+    """There is no outline: nothing of the model can be seen from where its bounds say it is."""
+
+
+def axes(stand: Stand) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """A stand's unit vectors: to the right, upwards, and from the target to the camera."""
+    back = np.subtract(stand.position, stand.target) / stand.distance
+    right = np.cross((0.0, 1.0, 0.0), back)
+    right /= np.linalg.norm(right)
+    return right, np.cross(back, right), back
+
+
+def frame(view: View, aspect: float, centre: NDArray[np.float64], measure: Measure) -> Stand:
+    """The stand from which the product's outline fills and sits in the frame as ``view`` asks.
+
+    ``centre`` is the middle of the product's bounds, which lie within a ball of radius 1 around it.
+
+    Raises:
+        NothingInView: the product leaves no outline.
+    """
+    half = np.tan(np.radians(view.field_of_view / 2)) * min(1.0, aspect)
+    # Straight down, "up" has no direction: a hair's breadth off it does.
+    back = direction(view.azimuth, float(np.clip(view.elevation, -89.9, 89.9)))
+    target, distance = np.array(centre, np.float64), 1.1 / np.sin(np.arctan(half))
+    stand = _stand(target, back, distance, view.field_of_view, aspect)
+    whole = min(view.fill, 0.9)
+    for _ in range(6):
+        outline = measure(stand)
+        if outline is None:
+            raise NothingInView
+        if outline.cut:
+            stand = _stand(target, back, distance := distance * 1.5, view.field_of_view, aspect)
+            continue
+        right, up, _back = axes(stand)
+        high = np.tan(np.radians(view.field_of_view / 2)) * distance
+        x, y = (outline.left + outline.right) / 2, (outline.bottom + outline.top) / 2
+        target = target + right * (x * high * aspect) + up * (y * high)
+        change = outline.fill / whole
+        distance *= change
+        stand = _stand(target, back, distance, view.field_of_view, aspect)
+        if abs(change - 1) < 0.004 and max(abs(x), abs(y)) < 0.004:
+            break
+    if view.aim == (0.0, 0.0) and view.fill <= whole:
+        return stand
+    return _closer(stand, view, whole, measure(stand))
+
+
+def blend(first: View, last: View, t: float) -> View:
+    """The view between two, ``t`` from 0 to 1; it eases in and out."""
+    s = t * t * (3 - 2 * t)
+
+    def mix(a: float, b: float) -> float:
+        return a + (b - a) * s
+
+    return View(
+        azimuth=mix(first.azimuth, last.azimuth),
+        elevation=mix(first.elevation, last.elevation),
+        field_of_view=mix(first.field_of_view, last.field_of_view),
+        fill=mix(first.fill, last.fill),
+        aim=(mix(first.aim[0], last.aim[0]), mix(first.aim[1], last.aim[1])),
+    )
+
+
+def nudged(stand: Stand, pixels: tuple[float, float], height: int) -> Stand:
+    """The stand turned by a fraction of a pixel, for supersampling a frame of ``height`` pixels."""
+    right, up, _ = axes(stand)
+    pixel = 2 * np.tan(np.radians(stand.field_of_view / 2)) * stand.distance / height
+    target = np.array(stand.target) + right * (pixels[0] * pixel) + up * (pixels[1] * pixel)
+    return replace(stand, target=(float(target[0]), float(target[1]), float(target[2])))
+
+
+def _stand(
+    target: NDArray[np.float64], back: NDArray[np.float64], distance: float, field_of_view: float, aspect: float
+) -> Stand:
+    position = target + back * distance
+    return Stand(
+        position=(float(position[0]), float(position[1]), float(position[2])),
+        target=(float(target[0]), float(target[1]), float(target[2])),
+        field_of_view=field_of_view,
+        aspect=aspect,
+    )
+
+
+def _closer(stand: Stand, view: View, whole: float, outline: Outline | None) -> Stand:
+    """A view of a part: the whole product is framed first, then the camera aims and comes closer."""
+    if outline is None:
+        raise NothingInView
+    right, up, back = axes(stand)
+    high = np.tan(np.radians(view.field_of_view / 2)) * stand.distance
+    x = (outline.left + outline.right) / 2 + view.aim[0] * (outline.right - outline.left) / 2
+    y = (outline.bottom + outline.top) / 2 + view.aim[1] * (outline.top - outline.bottom) / 2
+    target = np.array(stand.target) + right * (x * high * stand.aspect) + up * (y * high)
+    return _stand(target, back, stand.distance * whole / view.fill, view.field_of_view, stand.aspect)

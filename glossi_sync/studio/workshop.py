@@ -1,0 +1,220 @@
+"""The workshop: worker processes, in which models are looked at and jobs are rendered.
+
+A native renderer that crashes must not take the server along, nor the other jobs. So each worker has a pool of its
+own (``concurrent.futures``): a crash is laid at the door of the one job that was running there. Both sides are here,
+the server's (``WorkerPool``) and what runs in a worker, which imports little: a worker starts in the time that Python
+takes. Workers end with their server, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from glossi_sync.studio.processing import ModelFacts, process
+
+if TYPE_CHECKING:
+    from glossi_sync.studio.engines import Engine, RenderedFile, RenderRequest
+
+T = TypeVar("T")
+
+FILAMENT = "glossi_sync.studio.engines.filament:FilamentEngine"
+
+PROCESSING_SECONDS = 120.0
+RENDERING_SECONDS = 3600.0
+"""How long a worker may take for one job before it is stopped and the job FAILED."""
+
+
+class WorkerCrashed(Exception):
+    """The worker process ended while it worked on a job; the job itself may be innocent."""
+
+
+class WorkerTimedOut(Exception):
+    """The worker process took too long over a job and was stopped; the message gives the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingTask:
+    """A model's file on this machine."""
+
+    file_type: str
+    path: Path
+
+
+class Workshop(Protocol):
+    """Where work is done. The studio's is ``WorkerPool``; a simulation puts a delay in its place."""
+
+    @property
+    def capacity(self) -> int:
+        """How many pieces of work it takes at once."""
+        ...
+
+    @property
+    def engine_name(self) -> str: ...
+
+    async def check(self) -> None:
+        """Raise EngineUnavailable where nothing can be rendered."""
+        ...
+
+    async def process(self, task: ProcessingTask) -> ModelFacts:
+        """Look at a model's file.
+
+        Raises:
+            ProcessingError: the model is not usable, and why.
+            WorkerCrashed, WorkerTimedOut: see there.
+        """
+        ...
+
+    async def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
+        """Render a whole job into the request's folder.
+
+        Raises:
+            EngineError: the job cannot be rendered, and why.
+            WorkerCrashed, WorkerTimedOut: see there.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End every worker, whatever it is doing."""
+        ...
+
+
+class WorkerPool:
+    """Worker processes on this machine, started when first needed; the one that was used last is used first.
+
+    ``engine`` is ``module:class``: the module is imported in the workers only.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        engine: str = FILAMENT,
+        processing_seconds: float = PROCESSING_SECONDS,
+        rendering_seconds: float = RENDERING_SECONDS,
+    ) -> None:
+        self._capacity = workers or os.cpu_count() or 1
+        self._engine = engine
+        self._processing_seconds = processing_seconds
+        self._rendering_seconds = rendering_seconds
+        self._workers = [_Worker() for _ in range(self._capacity)]
+        self._free: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
+        for worker in reversed(self._workers):
+            self._free.put_nowait(worker)
+
+    @property
+    def capacity(self) -> int:
+        return self._capacity
+
+    @property
+    def engine_name(self) -> str:
+        return self._engine.partition(":")[0].rpartition(".")[2]
+
+    async def check(self) -> None:
+        await self._run(self._processing_seconds, _check, self._engine)
+
+    async def process(self, task: ProcessingTask) -> ModelFacts:
+        return await self._run(self._processing_seconds, process, task.path, task.file_type)
+
+    async def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
+        return await self._run(self._rendering_seconds, _render, self._engine, request)
+
+    async def close(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    async def _run(self, seconds: float, function: Callable[..., T], *arguments: Any) -> T:
+        worker = await self._free.get()
+        try:
+            return await worker.run(seconds, function, *arguments)
+        finally:
+            self._free.put_nowait(worker)
+
+
+class _Worker:
+    """One worker process in a pool of its own; rebuilt after each death."""
+
+    def __init__(self) -> None:
+        self._executor: ProcessPoolExecutor | None = None
+        self._pid: int | None = None
+
+    async def run(self, seconds: float, function: Callable[..., T], *arguments: Any) -> T:
+        scope = asyncio.timeout(seconds)
+        try:
+            future = await self._submit(function, *arguments)
+            async with scope:
+                return await asyncio.wrap_future(future)
+        except BrokenProcessPool:
+            self.stop()
+            raise WorkerCrashed("the worker process crashed on it") from None
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            self.stop()
+            raise WorkerTimedOut(f"it took more than {seconds:g} seconds") from None
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the process now, whatever it does."""
+        executor, self._executor = self._executor, None
+        if executor is None:
+            return
+        for child in multiprocessing.active_children():
+            if child.pid == self._pid:
+                child.kill()
+        executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        if self._executor is not None:
+            try:
+                return self._executor.submit(function, *arguments)
+            except BrokenProcessPool:
+                # It died while it had nothing to do, which is not the fault of this job.
+                self.stop()
+        context = multiprocessing.get_context("spawn")
+        self._executor = executor = ProcessPoolExecutor(1, mp_context=context, initializer=_begin_worker)
+        self._pid = await asyncio.wrap_future(executor.submit(os.getpid))
+        return executor.submit(function, *arguments)
+
+
+def _begin_worker() -> None:
+    # Ctrl-C reaches the whole process group, but when to end is the server's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_the_server(sentinel: int) -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=end_with_the_server, args=(parent.sentinel,), daemon=True).start()
+
+
+@cache
+def _engine(name: str) -> Engine:
+    module, _, attribute = name.partition(":")
+    engine: Engine = getattr(importlib.import_module(module), attribute)()
+    engine.check()
+    return engine
+
+
+def _check(engine: str) -> None:
+    _engine(engine)
+
+
+def _render(engine: str, request: RenderRequest) -> tuple[RenderedFile, ...]:
+    return _engine(engine).render(request)
