@@ -1,0 +1,33 @@
+"""Applying: do what a plan says, and nothing else. Nothing here decides whether something is needed.
+
+``apply`` is the scheduler: what is unblocked is started, what is done unblocks more. Each kind has a module that takes
+its steps; ``ledger`` writes every mutating call into the journal before and after it; ``batching`` lets steps share
+calls within the plan's bounds; ``waiting`` polls; ``downloads`` brings finished renders home. What happens is told as
+``events``, which the reporting room shows.
+"""
+
+from glossi_sync.applying.apply import Applied, Setup, apply
+from glossi_sync.applying.downloads import Fetch, Home, bring_home, plan_downloads
+from glossi_sync.applying.events import Emit, Event
+from glossi_sync.applying.ledger import new_id
+from glossi_sync.applying.secrets import keep_in
+from glossi_sync.applying.sources import NoSource, source_of
+from glossi_sync.applying.stop import Stop, Stopped
+
+__all__ = [
+    "Applied",
+    "Emit",
+    "Event",
+    "Fetch",
+    "Home",
+    "NoSource",
+    "Setup",
+    "Stop",
+    "Stopped",
+    "apply",
+    "bring_home",
+    "keep_in",
+    "new_id",
+    "plan_downloads",
+    "source_of",
+]

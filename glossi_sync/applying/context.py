@@ -1,0 +1,62 @@
+"""What the modules of the kinds share while they take their steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glossi_sync.applying.batching import Batcher
+from glossi_sync.applying.events import Emit
+from glossi_sync.applying.ledger import Ledger
+from glossi_sync.applying.stop import Stop
+from glossi_sync.applying.waiting import ModelWaits
+from glossi_sync.planning.change import Change
+from glossi_sync.planning.decide import Policy
+from glossi_sync.resources import Step
+from glossi_sync.service import Glossi
+from glossi_sync.spec import Desired
+from glossi_sync.state import Object, Subject
+
+
+class Failure(Exception):
+    """An address that did not converge; the message is a sentence for the user. What depends on it is skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The tools of one apply.
+
+    ``batchers`` by group, ``groups`` the group of each batched step (planning's ``group_steps``); ``ahead`` bounds how
+    many records may wait for their upload (their URLs expire), ``uploads`` how many files are sent at a time.
+    """
+
+    service: Glossi
+    ledger: Ledger
+    desired: Mapping[str, Desired]
+    paths: Mapping[str, Path]
+    policy: Policy
+    waits: ModelWaits
+    batchers: Mapping[Hashable, Batcher[Any, Any]]
+    groups: Mapping[tuple[str, str], Hashable]
+    ahead: asyncio.Semaphore
+    uploads: asyncio.Semaphore
+    stop: Stop
+    emit: Emit
+    keep_secret: Callable[[str], str]
+    """Keeps the webhook's secret, which the service tells only once, and says where."""
+
+    def subject(self, address: str) -> Subject:
+        """The subject of a mutating call for an address."""
+        return Subject(address, self.desired[address].digest)
+
+    def batcher(self, address: str, step: Step) -> Batcher[Any, Any] | None:
+        """The batcher of an address's step, or None where it takes a call of its own."""
+        group = self.groups.get((address, step.name))
+        return None if group is None else self.batchers[group]
+
+    def started(self, change: Change) -> Object | None:
+        """The object that a change goes on with, where it makes no new one."""
+        return None if change.oid is None else self.ledger.object(change.oid)

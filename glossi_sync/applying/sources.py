@@ -1,0 +1,85 @@
+"""Where finished files come from: the service's own files, an https prefix, or a bucket with the user's credentials.
+
+The guide calls a finished file's ``filePath`` its path in S3 ("use this to copy/download the render"); the hosted
+service names no call for it. So ``from: auto`` fetches from a studio, and asks the user to say where otherwise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from glossi_sync.applying.downloads import Source
+from glossi_sync.errors import UserError
+from glossi_sync.service import Glossi
+from glossi_sync.spec import Downloads
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+HOSTED = "glossi.app"
+BUCKETS = ("s3://", "gs://", "az://")
+
+
+class NoSource(UserError):
+    """Finished renders cannot be fetched from where the spec says; the message says what to write instead."""
+
+
+def source_of(downloads: Downloads, service: Glossi) -> Source:
+    """The source that ``downloads.from`` names.
+
+    Raises:
+        NoSource: ``auto`` with the hosted service, or a bucket without the ``buckets`` extra.
+    """
+    if downloads.source.startswith(BUCKETS):
+        return _Bucket(downloads.source)
+    if downloads.source != "auto":
+        return _Http(service, downloads.source.rstrip("/") + "/")
+    host = urlsplit(service.endpoint.base).hostname or ""
+    if host == HOSTED or host.endswith("." + HOSTED):
+        raise NoSource(
+            "downloads.from is `auto`, and the hosted service has no call that hands out finished files: "
+            "name its bucket (s3://BUCKET, with your own credentials) or an https:// prefix under downloads.from"
+        )
+    return _Http(service, "")
+
+
+class _Http:
+    """The studio's files (an empty prefix), or whatever serves them below a prefix."""
+
+    def __init__(self, service: Glossi, prefix: str) -> None:
+        self._service = service
+        self._prefix = prefix
+
+    async def fetch(self, file_path: str, target: Path) -> int:
+        return (await self._service.download(self._prefix + file_path.lstrip("/"), target)).size
+
+
+class _Bucket:
+    """A bucket, by the credentials of the environment (the usual variables and profiles of each cloud)."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            from obstore.store import from_url  # noqa: PLC0415 (an optional extra)
+        except ImportError:
+            raise NoSource(
+                f"fetching finished renders from {url} needs the buckets extra: pip install 'glossi-sync[buckets]'"
+            ) from None
+        self._store: ObjectStore = from_url(url)
+
+    async def fetch(self, file_path: str, target: Path) -> int:
+        import obstore  # noqa: PLC0415
+
+        part = target.with_name(f".{target.name}.part")
+        size = 0
+        try:
+            answer: Any = await obstore.get_async(self._store, file_path.lstrip("/"))
+            with part.open("wb") as file:
+                async for chunk in answer.stream():
+                    size += file.write(chunk)
+        except obstore.exceptions.BaseError as error:
+            part.unlink(missing_ok=True)
+            raise OSError(f"the bucket did not give {file_path}: {error}") from error
+        part.replace(target)
+        return size

@@ -1,0 +1,151 @@
+"""``glossi-sync apply``: make it so."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
+import click
+
+from glossi_sync.cli import exits
+from glossi_sync.cli.errors import fail
+from glossi_sync.cli.options import (
+    format_option,
+    in_doubt_option,
+    output_options,
+    refresh_option,
+    retry_failed_option,
+    service_options,
+    spec_option,
+)
+
+if TYPE_CHECKING:
+    from glossi_sync.applying import Applied, Emit, Home, Stop
+
+
+@click.command("apply")
+@spec_option
+@service_options
+@format_option("text", "json")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--uploads", type=click.IntRange(1, 64), default=8, show_default=True, help="Files sent at a time.")
+@click.option("--no-download", is_flag=True, help="Leave finished renders at the service.")
+@retry_failed_option
+@in_doubt_option
+@refresh_option
+@output_options
+def command(
+    *,
+    spec_path: Path,
+    endpoint: str | None,
+    state_location: str | None,
+    form: str,
+    yes: bool,
+    uploads: int,
+    no_download: bool,
+    retry_failed: bool,
+    in_doubt: str,
+    refresh: str,
+    verbose: bool,
+    no_color: bool,
+) -> None:
+    """Make it so: create, upload, confirm, render and retry what is needed, and nothing else.
+
+    Shows the plan and asks, unless --yes. Ctrl-C once: nothing new starts, and what is under way is finished and
+    recorded. Twice: stops at once; the next apply knows how far this one came.
+    """
+    from glossi_sync.applying import Home, Setup, Stop, apply, keep_in, new_id  # noqa: PLC0415
+    from glossi_sync.cli.session import connect, fetch_home, holder, interactive, open_session, report  # noqa: PLC0415
+    from glossi_sync.planning import Policy, Refresh, survey  # noqa: PLC0415
+    from glossi_sync.resources import model_address  # noqa: PLC0415
+
+    if not (yes or interactive()):
+        fail("Nobody is here to be asked (no terminal): run `apply --yes` to go ahead without asking.")
+    rng = SystemRandom()
+    run_id = new_id(rng)
+    tell = report(form, no_color=no_color, verbose=verbose)
+    with (
+        open_session(spec_path, endpoint, state_location, create=True) as session,
+        session.state.lock(holder(run_id, "glossi-sync apply")),
+    ):
+        spec = session.spec
+        models = session.hash_models()
+        policy = Policy(spec.retries, retry_failed, in_doubt == "again")
+
+        async def run() -> int:
+            async with connect(spec, verbose=verbose) as service:
+                surveyed = await survey(
+                    spec, models, session.state, service, policy=policy, clock=time.time, refresh=Refresh(refresh)
+                )
+                tell.plan(surveyed.plan, session.service_name)
+                if not (yes or surveyed.plan.is_empty or click.confirm("\nApply this plan?", err=True)):
+                    return exits.ERROR
+                began = time.monotonic()
+                stop = Stop()
+                home = Home()
+                with tell.progress(surveyed.plan) as emit, stopping(stop, emit):
+                    setup = Setup(
+                        service=service,
+                        state=session.state,
+                        desired=surveyed.desired,
+                        realised=surveyed.realised,
+                        paths={model_address(key): entry.path for key, entry in spec.models.items()},
+                        policy=policy,
+                        emit=emit,
+                        stop=stop,
+                        keep_secret=keep_in(session.secret_file),
+                        clock=time.time,
+                        rng=rng,
+                        uploads=uploads,
+                    )
+                    applied = await apply(surveyed.plan, setup, run_id=run_id, command="apply")
+                    if not (no_download or stop.requested):
+                        home = await fetch_home(session, surveyed.desired, service, emit)
+                tell.end(applied, home, time.monotonic() - began)
+                return code_of(applied, home)
+
+        code = asyncio.run(run())
+    sys.exit(code)
+
+
+def code_of(applied: Applied, home: Home) -> int:
+    """The exit code that an apply ends with (contract, "Exit codes")."""
+    if applied.stopped:
+        return exits.INTERRUPTED
+    return exits.DONE if applied.converged and not home.failed else exits.PARTLY
+
+
+@contextmanager
+def stopping(stop: Stop, emit: Emit) -> Iterator[None]:
+    """While the block runs, the first Ctrl-C (or SIGTERM) asks for a stop, and the second cancels what is under way."""
+    from glossi_sync.applying.events import Stopping  # noqa: PLC0415
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def interrupt() -> None:
+        if stop.requested and task is not None:
+            task.cancel()
+        elif not stop.requested:
+            emit(Stopping())
+            stop.request()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    former = {one: signal.getsignal(one) for one in signals}
+    for one in signals:
+        # signal.signal rather than the loop's own handlers, which Windows does not have.
+        signal.signal(one, lambda *_: loop.call_soon_threadsafe(interrupt))
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        for one, handler in former.items():
+            signal.signal(one, handler)

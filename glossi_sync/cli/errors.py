@@ -1,0 +1,49 @@
+"""Known errors become a sentence on stderr and an exit code; only a defect of the program shows a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from glossi_sync.cli import exits
+from glossi_sync.errors import UserError
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Turn every known error that leaves the block into its sentence and its exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail("Interrupted.", exits.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`): nothing is wrong, and nobody is left to tell.
+        sys.stdout = None
+        sys.exit(exits.ERROR)
+    except Exception as error:
+        first = _first(error)
+        if isinstance(first, UserError | OSError):
+            fail(str(first), _code(first))
+        raise
+
+
+def fail(sentence: str, code: int = exits.ERROR) -> None:
+    """Say a sentence on stderr and end with a code."""
+    click.echo(sentence, err=True)
+    sys.exit(code)
+
+
+def _code(error: Exception) -> int:
+    from glossi_sync.state import StateLocked  # noqa: PLC0415 (a command that meets no error pays nothing for it)
+
+    return exits.LOCKED if isinstance(error, StateLocked) else exits.ERROR
+
+
+def _first(error: Exception) -> Exception:
+    """Tasks that run together fail together; the first failure tells what there is to tell."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,376 @@
+"""Decide: a plan is set arithmetic on digests (architecture, "The idea"). Pure, O(n), no heuristics.
+
+Three passes. *Keep*: an address whose bound object has the wanted digest keeps it. *Adopt*: the others take a
+remembered object with their digest that nobody keeps. *Make*: what is left is created, replaced or re-created.
+Parents come before children in the spec's order, so each decision can look at what became of the parents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from glossi_sync.planning.change import Action, Change, Difference, Plan, Trouble
+from glossi_sync.planning.estimate import calls, upload_bytes
+from glossi_sync.planning.observe import Observed
+from glossi_sync.resources import LIFECYCLES, Kind, Phase, Step, Webhook, kind_of
+from glossi_sync.resources.model import UPLOAD
+from glossi_sync.resources.render import START
+from glossi_sync.resources.webhook import DELETE, PUT
+from glossi_sync.spec import Desired
+from glossi_sync.state import Intent, Object, Realised
+
+UPLOAD_MARGIN = 300.0
+"""Seconds that a signed URL must still be good for, to be worth starting an upload with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user lets an apply do about trouble.
+
+    ``retries`` are for each render; ``retry_failed`` tries anew what has failed for good; ``ask_again`` starts renders
+    that an earlier apply may have started already, which otherwise are held.
+    """
+
+    retries: int = 2
+    retry_failed: bool = False
+    ask_again: bool = False
+
+
+def plan(
+    desired: Mapping[str, Desired],
+    realised: Realised,
+    observed: Observed,
+    policy: Policy,
+    *,
+    now: float,
+    workspace: str = "",
+    spec: str = "",
+    lineage: str = "",
+    serial: int = 0,
+    everything: bool = False,
+) -> Plan:
+    """Decide what has to happen for every address of ``desired`` to be bound to a complete object.
+
+    ``now`` is in Unix seconds (signed URLs expire); ``everything`` lists uneventful addresses too; the other names
+    only identify the plan.
+    """
+    world = _World(realised, observed)
+    kept = _keep(desired, world)
+    adopted = _adopt(desired, kept, world)
+    decided: dict[str, Change] = {}
+    unchanged = 0
+    for address, want in desired.items():
+        if want.kind is Kind.WEBHOOK:
+            change = _decide_webhook(want, world)
+        elif (own := kept.get(address)) is not None:
+            change = _go_on(want, own, world, policy, now)
+        elif (found := adopted.get(address)) is not None:
+            change = _take_over(want, found, world, policy, now)
+        else:
+            change = _make(want, world, policy, desired, decided)
+        if change is None:
+            unchanged += 1
+            if not everything:
+                continue
+            change = Change(address, want.kind, Action.NONE, "up to date", want.digest, oid=kept[address].oid)
+        decided[address] = change
+    taken = {one.oid for one in adopted.values()}
+    gone = (
+        _let_go(address, world)
+        for address, oid in realised.bindings.items()
+        if not (address in desired or oid in taken)
+    )
+    changes = (*decided.values(), *gone)
+    return Plan(
+        workspace=workspace,
+        spec=spec,
+        lineage=lineage,
+        serial=serial,
+        changes=changes,
+        unchanged=0 if everything else unchanged,
+        seen=observed.seen,
+        abandoned=tuple(one for one in realised.in_doubt if policy.ask_again or one.step != START.name),
+        calls=calls(changes, desired),
+        upload_bytes=upload_bytes(changes, desired),
+    )
+
+
+class _World:
+    """The realised objects as they are now: what the state knows, corrected by what the service has just said."""
+
+    def __init__(self, realised: Realised, observed: Observed) -> None:
+        self.realised = realised
+        self.observed = observed
+        self._seen = {
+            oid: replace(realised.objects[oid], phase=seen.phase, error=seen.error)
+            for oid, seen in observed.seen.items()
+            if oid in realised.objects
+        }
+
+    @cached_property
+    def addresses(self) -> Mapping[int, str]:
+        """The address that is bound to each object, if any."""
+        return {oid: address for address, oid in self.realised.bindings.items()}
+
+    def object(self, oid: int) -> Object | None:
+        return self._seen.get(oid) or self.realised.objects.get(oid)
+
+    def objects(self) -> list[Object]:
+        return [self._seen.get(oid, known) for oid, known in self.realised.objects.items()]
+
+    def bound(self, address: str) -> Object | None:
+        oid = self.realised.bindings.get(address)
+        return None if oid is None else self.object(oid)
+
+    def has_news_of(self, one: Object) -> bool:
+        return one.oid in self._seen
+
+    def lost_parent(self, one: Object) -> bool:
+        return any((parent := self.object(oid)) is None or not self.usable(parent) for oid in one.parents)
+
+    def usable(self, one: Object) -> bool:
+        """Whether an object can still serve. A completed render always can: its pictures exist, whatever became of
+        what it was made from; and one that the service is rendering will complete.
+        """
+        if one.phase is Phase.LOST:
+            return False
+        if one.kind is Kind.PROJECT or (one.kind is Kind.RENDER and one.phase is Phase.FAILED):
+            return not self.lost_parent(one)
+        return True
+
+
+def _keep(desired: Mapping[str, Desired], world: _World) -> dict[str, Object]:
+    return {
+        address: bound
+        for address, want in desired.items()
+        if (bound := world.bound(address)) is not None and bound.digest == want.digest and world.usable(bound)
+    }
+
+
+def _adopt(desired: Mapping[str, Desired], kept: Mapping[str, Object], world: _World) -> dict[str, Object]:
+    """Give addresses that keep nothing a remembered object with their digest: complete before unfinished before
+    failed, then the one with the same label, then the newest.
+    """
+    missing = [want for address, want in desired.items() if address not in kept and want.kind is not Kind.WEBHOOK]
+    if not missing:
+        return {}
+    wanted = {want.digest for want in missing}
+    held = {one.oid for one in kept.values()}
+    free: dict[str, list[Object]] = {}
+    for one in world.objects():
+        if one.digest in wanted and one.oid not in held and world.usable(one):
+            free.setdefault(one.digest, []).append(one)
+    adopted: dict[str, Object] = {}
+    for want in missing:
+        candidates = free.get(want.digest)
+        if candidates:
+            best = min(candidates, key=lambda one: (_unfinished(one), one.label != want.label, -one.since))
+            candidates.remove(best)
+            adopted[want.address] = best
+    return adopted
+
+
+def _unfinished(one: Object) -> int:
+    lifecycle = LIFECYCLES[one.kind]
+    return 0 if one.phase is lifecycle.complete else 2 if one.phase is lifecycle.failed else 1
+
+
+def _go_on(want: Desired, own: Object, world: _World, policy: Policy, now: float) -> Change | None:
+    """The address keeps its object: nothing to do, or the rest of its way."""
+    rest = _rest(own, policy, now)
+    change = Change(
+        want.address,
+        want.kind,
+        rest.action,
+        rest.reason,
+        want.digest,
+        steps=rest.steps,
+        oid=own.oid if rest.same_object else None,
+        replaced=None if rest.same_object else own.oid,
+        trouble=rest.trouble,
+        note=_label_note(want, own),
+        waits=rest.waits,
+    )
+    if rest.action is Action.NONE and rest.trouble is None:
+        if world.has_news_of(own):
+            return replace(change, action=Action.RESUME, reason=f"the service says that it is {own.phase}")
+        if change.note is None:
+            return None
+    return change
+
+
+def _take_over(want: Desired, found: Object, world: _World, policy: Policy, now: float) -> Change:
+    """The address takes over a remembered object, and the rest of its way where it is not complete."""
+    rest = _rest(found, policy, now)
+    source = world.addresses.get(found.oid)
+    bound = world.realised.bindings.get(want.address)
+    reason = "realised before and remembered" if source is None else f"same content as {source}"
+    return Change(
+        want.address,
+        want.kind,
+        Action.ADOPT,
+        reason if rest.reason == _UP_TO_DATE else f"{reason}; {rest.reason}",
+        want.digest,
+        steps=rest.steps,
+        oid=found.oid if rest.same_object else None,
+        replaced=bound,
+        moved_from=source,
+        trouble=rest.trouble,
+        note=_label_note(want, found),
+        waits=rest.waits,
+    )
+
+
+_UP_TO_DATE = "up to date"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What remains to be done with an object. ``same_object`` is false where a new one has to take its place."""
+
+    action: Action
+    reason: str
+    steps: tuple[Step, ...] = ()
+    trouble: Trouble | None = None
+    waits: bool = False
+    same_object: bool = True
+
+
+def _rest(one: Object, policy: Policy, now: float) -> _Rest:
+    lifecycle = LIFECYCLES[one.kind]
+    waits = lifecycle.waiting is not None
+    if one.phase is lifecycle.complete:
+        return _Rest(Action.NONE, _UP_TO_DATE)
+    if one.phase is not lifecycle.failed:
+        steps = lifecycle.remaining(one.phase)
+        if (
+            UPLOAD in steps
+            and one.phase is Phase.RECORDED
+            and (one.expires is None or one.expires < now + UPLOAD_MARGIN)
+        ):
+            return _Rest(Action.RESUME, "recorded, but its upload URL has expired", lifecycle.steps, waits=waits)
+        return _Rest(Action.RESUME, f"is {one.phase}", steps, waits=waits)
+    failure = f"failed: {one.error}" if one.error else "failed"
+    if lifecycle.retry is not None and (policy.retry_failed or one.attempts < policy.retries):
+        again = f"{failure} (retry {one.attempts + 1})"
+        return _Rest(Action.RETRY, again, (lifecycle.retry,), waits=waits)
+    if policy.retry_failed:
+        return _Rest(Action.RECREATE, failure, lifecycle.steps, waits=waits, same_object=False)
+    if one.attempts:
+        failure += f" (after {one.attempts} {'retry' if one.attempts == 1 else 'retries'})"
+    return _Rest(Action.NONE, failure, trouble=Trouble.FAILED)
+
+
+def _make(
+    want: Desired, world: _World, policy: Policy, desired: Mapping[str, Desired], decided: Mapping[str, Change]
+) -> Change:
+    """Nothing realised will do: a new object, unless something stands in its way."""
+    lifecycle = LIFECYCLES[want.kind]
+    bound = world.bound(want.address)
+    replaced = None if bound is None else bound.oid
+    for parent in want.parents:
+        obstacle = decided.get(parent)
+        if obstacle is not None and obstacle.trouble is not None:
+            reason = f"waits for {parent}, which {_plight(obstacle)}"
+            return Change(
+                want.address, want.kind, Action.NONE, reason, want.digest, replaced=replaced, trouble=Trouble.BLOCKED
+            )
+    if not policy.ask_again and _doubt(want, world.realised, desired) is not None:
+        reason = (
+            "an earlier apply may have started it, and did not hear the answer; it is not started twice by itself: "
+            f"`glossi-sync resolve {want.address} --adopt JOB-ID` or `--again`"
+        )
+        return Change(
+            want.address, want.kind, Action.NONE, reason, want.digest, replaced=replaced, trouble=Trouble.HELD
+        )
+    if bound is None:
+        action, reason = Action.CREATE, "not realised"
+    elif bound.digest != want.digest:
+        action, reason = Action.REPLACE, "its inputs changed"
+    elif bound.phase is Phase.LOST:
+        action, reason = Action.RECREATE, "the service no longer knows it"
+    else:
+        action, reason = Action.RECREATE, "what it was made from has to be made again"
+    return Change(
+        want.address,
+        want.kind,
+        action,
+        reason,
+        want.digest,
+        steps=lifecycle.steps,
+        replaced=replaced,
+        waits=lifecycle.waiting is not None,
+    )
+
+
+def _plight(obstacle: Change) -> str:
+    return {Trouble.FAILED: "failed", Trouble.BLOCKED: "is blocked", Trouble.HELD: "is held"}[
+        obstacle.trouble or Trouble.FAILED
+    ]
+
+
+def _doubt(want: Desired, realised: Realised, desired: Mapping[str, Desired]) -> Intent | None:
+    """The call in doubt that may have realised ``want`` already, for this address or for one that has since gone."""
+    for intent in realised.in_doubt:
+        if intent.step != START.name:
+            continue
+        for subject in intent.subjects:
+            other = desired.get(subject.address)
+            still_wanted_there = other is not None and other.digest == subject.digest
+            if subject.digest == want.digest and (subject.address == want.address or not still_wanted_there):
+                return intent
+    return None
+
+
+def _label_note(want: Desired, own: Object) -> str | None:
+    if want.label is None or own.label is None or want.label == own.label:
+        return None
+    return f"stays named {own.label!r} at the service, which cannot rename ({want.label!r} in the spec)"
+
+
+def _let_go(address: str, world: _World) -> Change:
+    """The address is no longer in the spec: its binding goes, its object stays remembered."""
+    kind = kind_of(address)
+    oid = world.realised.bindings[address]
+    if kind is Kind.WEBHOOK and not (world.observed.asked_webhook and world.observed.webhook is None):
+        return Change(address, kind, Action.REMOVE, "no longer in the spec", steps=(DELETE,), oid=oid)
+    return Change(address, kind, Action.FORGET, "no longer in the spec; its object stays remembered", oid=oid)
+
+
+def _decide_webhook(want: Desired, world: _World) -> Change | None:
+    """The one mutable thing: compared field by field with what the service has now."""
+    assert isinstance(want.inputs, Webhook)
+    bound = world.bound(want.address)
+    oid = None if bound is None else bound.oid
+    observed = world.observed
+    if not observed.asked_webhook:
+        if bound is not None and bound.digest == want.digest:
+            return None
+        return Change(want.address, want.kind, Action.UPDATE, "its fields changed", want.digest, steps=(PUT,), oid=oid)
+    if observed.webhook is None:
+        action = Action.CREATE if bound is None else Action.RECREATE
+        reason = "not realised" if bound is None else "the service no longer has it"
+        return Change(want.address, want.kind, action, reason, want.digest, steps=(PUT,), oid=oid)
+    diff = _webhook_differences(observed.webhook, want.inputs)
+    if diff:
+        reason = "differs at the service"
+        return Change(want.address, want.kind, Action.UPDATE, reason, want.digest, steps=(PUT,), oid=oid, diff=diff)
+    if bound is None:
+        return Change(want.address, want.kind, Action.ADOPT, "the service has exactly this one", want.digest)
+    return None
+
+
+def _webhook_differences(now: Webhook, want: Webhook) -> tuple[Difference, ...]:
+    differences = []
+    if now.url != want.url:
+        differences.append(Difference("url", f"{now.url} -> {want.url}"))
+    if set(now.events) != set(want.events):
+        gone, new = sorted(set(now.events) - set(want.events)), sorted(set(want.events) - set(now.events))
+        differences.append(Difference("events", " ".join([*(f"-{one}" for one in gone), *(f"+{one}" for one in new)])))
+    if now.enabled != want.enabled:
+        differences.append(Difference("enabled", f"{now.enabled} -> {want.enabled}".lower()))
+    if want.description is not None and now.description != want.description:
+        differences.append(Difference("description", f"{now.description!r} -> {want.description!r}"))
+    return tuple(differences)
