@@ -8,7 +8,8 @@ It is not the place for what should be (``spec``), for what the service says now
 nor for the API key, which is never written down.
 """
 
-from glossi_sync.state.describe import describe, history
+from glossi_sync.state.check import check
+from glossi_sync.state.describe import describe, history, stray_documents
 from glossi_sync.state.memory import MemoryState
 from glossi_sync.state.objects import (
     Download,
@@ -23,6 +24,7 @@ from glossi_sync.state.objects import (
     Subject,
 )
 from glossi_sync.state.opening import default_location, open_state, service_identity
+from glossi_sync.state.secrets import seal, state_key, unseal
 from glossi_sync.state.sqlite import SqliteState
 from glossi_sync.state.store import State, StateError, StateLocked
 from glossi_sync.state.writes import (
@@ -32,6 +34,7 @@ from glossi_sync.state.writes import (
     PutDownload,
     PutObject,
     PutRun,
+    PutSecret,
     Settle,
     Unbind,
     Write,
@@ -50,6 +53,7 @@ __all__ = [
     "PutDownload",
     "PutObject",
     "PutRun",
+    "PutSecret",
     "Realised",
     "RenderedFile",
     "Run",
@@ -62,9 +66,14 @@ __all__ = [
     "Subject",
     "Unbind",
     "Write",
+    "check",
     "default_location",
     "describe",
     "history",
     "open_state",
+    "seal",
     "service_identity",
+    "state_key",
+    "stray_documents",
+    "unseal",
 ]

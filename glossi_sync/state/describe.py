@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from glossi_sync.state.objects import Intent, Object, Run
+from glossi_sync.state.objects import Intent, Object, Run, Stray
 from glossi_sync.state.store import State
 
 
@@ -42,16 +42,21 @@ def describe(state: State) -> dict[str, Any]:
             for thing in sorted(realised.objects.values(), key=lambda thing: (thing.kind, thing.since, thing.oid))
         ],
         "inDoubt": [_intent(intent) for intent in realised.in_doubt],
-        "strays": [
-            {"kind": stray.kind.value, "remoteId": stray.remote_id, "reason": stray.reason, "at": stray.at}
-            for stray in state.strays()
-        ],
+        "strays": stray_documents(state.strays()),
         "downloads": [
             {"path": download.path, "renderId": download.render_id, "size": download.size}
             for _, download in sorted(state.downloads().items())
         ],
         "runs": history(state.runs()),
     }
+
+
+def stray_documents(strays: Iterable[Stray]) -> list[dict[str, Any]]:
+    """Strays as JSON values, in the order given."""
+    return [
+        {"kind": stray.kind.value, "remoteId": stray.remote_id, "reason": stray.reason, "at": stray.at}
+        for stray in strays
+    ]
 
 
 def history(runs: Iterable[Run]) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ from glossi_sync.state.writes import (
     PutDownload,
     PutObject,
     PutRun,
+    PutSecret,
     Settle,
     Unbind,
     Write,
@@ -58,6 +59,8 @@ class MemoryState:
         self._upload_urls: dict[int, str] = {}
         self._files: dict[int, tuple[RenderedFile, ...]] = {}
         self._bindings: dict[str, int] = {}
+        self._bindings_after: dict[int, dict[str, int]] = {}
+        self._secrets: dict[str, str] = {}
         self._journal: dict[int, Intent] = {}
         self._outcomes: dict[int, tuple[str, float]] = {}
         self._runs: dict[int, tuple[Run, str, str]] = {}
@@ -102,6 +105,9 @@ class MemoryState:
             spelled = [_spell(write) for write in writes]
             for write, texts in zip(writes, spelled, strict=True):
                 self._fold(write, texts)
+            for write in writes:
+                if isinstance(write, PutRun):
+                    self._bindings_after[write.run.run_id] = dict(self._bindings)
             self._serial += changes_realised(writes)
 
     def _refuse_unknown_calls(self, writes: Sequence[Write]) -> None:
@@ -135,6 +141,8 @@ class MemoryState:
             case PutRun(run):
                 steps, calls = texts
                 self._runs[run.run_id] = (run, steps, calls)
+            case PutSecret(name, sealed):
+                self._secrets[name] = sealed
             case PutDownload(download):
                 self._downloads[download.path] = download
 
@@ -183,6 +191,17 @@ class MemoryState:
                 for run, steps, calls in self._runs.values()
             ]
         return sorted(runs, key=lambda run: (run.started, run.run_id), reverse=True)
+
+    def bindings_after(self, run_id: int) -> Mapping[str, int]:
+        with self._mutex:
+            return dict(self._bindings_after.get(run_id, {}))
+
+    def secret(self, name: str) -> str | None:
+        with self._mutex:
+            return self._secrets.get(name)
+
+    def damage(self) -> Sequence[str]:
+        return ()
 
     def strays(self) -> Sequence[Stray]:
         with self._mutex:

@@ -31,6 +31,7 @@ from glossi_sync.state.writes import (
     PutDownload,
     PutObject,
     PutRun,
+    PutSecret,
     Settle,
     Unbind,
     Write,
@@ -54,8 +55,10 @@ def statements_of(write: Write) -> Iterator[Statement]:
             yield from _put_object(write)
         case Bind(address, oid):
             yield Statement(statements.BIND, (address, oid))
+            yield Statement(statements.NOTE_BINDING, (address, oid))
         case Unbind(address):
             yield Statement(statements.UNBIND, (address,))
+            yield Statement(statements.NOTE_BINDING, (address, None))
         case Intend(intent):
             subjects = spell([[subject.address, subject.digest] for subject in intent.subjects])
             yield Statement(
@@ -75,6 +78,8 @@ def statements_of(write: Write) -> Iterator[Statement]:
                 statements.PUT_RUN,
                 (run.run_id, run.command, run.started, run.ended, run.outcome, spell(run.steps), spell(run.calls)),
             )
+        case PutSecret(name, sealed):
+            yield Statement(statements.PUT_SEALED, (name, sealed))
         case PutDownload(download):
             yield Statement(statements.PUT_DOWNLOAD, (download.path, download.render_id, download.size))
 

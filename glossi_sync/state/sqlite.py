@@ -145,12 +145,12 @@ class SqliteState:
         if not todo:
             return
         with self._transaction("written") as connection:
+            if changes_realised(writes):
+                connection.execute(statements.NEXT_SERIAL)
             for sql, parameters, otherwise in todo:
                 touched = connection.execute(sql, parameters).rowcount
                 if otherwise is not None and touched == 0:
                     raise StateError(f"the state {self.location} cannot be written: {otherwise}")
-            if changes_realised(writes):
-                connection.execute(statements.NEXT_SERIAL)
 
     @contextmanager
     def lock(self, holder: Holder) -> Iterator[None]:
@@ -202,6 +202,20 @@ class SqliteState:
     def runs(self) -> Sequence[Run]:
         with self._snapshot() as connection:
             return [rows.read_run(row) for row in connection.execute(statements.RUNS)]
+
+    def bindings_after(self, run_id: int) -> Mapping[str, int]:
+        with self._snapshot() as connection:
+            return dict(connection.execute(statements.BINDINGS_AFTER, (run_id,)))
+
+    def secret(self, name: str) -> str | None:
+        with self._snapshot() as connection:
+            row = connection.execute(statements.SEALED, (name,)).fetchone()
+            return None if row is None else str(row[0])
+
+    def damage(self) -> Sequence[str]:
+        with self._mutex, self._explained("checked"):
+            told = [str(line) for (line,) in self._connection.execute("PRAGMA integrity_check")]
+        return [] if told == ["ok"] else told
 
     def strays(self) -> Sequence[Stray]:
         with self._snapshot() as connection:

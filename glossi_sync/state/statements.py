@@ -65,6 +65,13 @@ MIGRATIONS: tuple[Migration, ...] = (
             address TEXT PRIMARY KEY,
             object_id BIGINT NOT NULL
         )""",
+        # Every binding that ever was: what an address was bound to from a serial on (NULL: to nothing).
+        """CREATE TABLE past_bindings (
+            address TEXT NOT NULL,
+            serial BIGINT NOT NULL,
+            object_id BIGINT,
+            PRIMARY KEY (address, serial)
+        )""",
         """CREATE TABLE journal (
             call_id BIGINT PRIMARY KEY,
             run_id BIGINT NOT NULL,
@@ -84,7 +91,8 @@ MIGRATIONS: tuple[Migration, ...] = (
             ended DOUBLE PRECISION,
             outcome TEXT,
             steps TEXT NOT NULL,
-            calls TEXT NOT NULL
+            calls TEXT NOT NULL,
+            serial BIGINT NOT NULL
         )""",
         """CREATE TABLE strays (
             stray_id BIGINT PRIMARY KEY,
@@ -92,6 +100,11 @@ MIGRATIONS: tuple[Migration, ...] = (
             remote_id TEXT,
             reason TEXT NOT NULL,
             noticed DOUBLE PRECISION NOT NULL
+        )""",
+        # Sealed (see ``secrets``): nobody reads them without the key, which is not here.
+        """CREATE TABLE secrets (
+            name TEXT PRIMARY KEY,
+            sealed TEXT NOT NULL
         )""",
         """CREATE TABLE downloads (
             path TEXT PRIMARY KEY,
@@ -151,6 +164,14 @@ INSERT INTO bindings (address, object_id) VALUES (?, ?)
 ON CONFLICT (address) DO UPDATE SET object_id = excluded.object_id"""
 UNBIND = "DELETE FROM bindings WHERE address = ?"
 
+NOTE_BINDING = """
+INSERT INTO past_bindings (address, serial, object_id) VALUES (?, (SELECT serial FROM meta), ?)
+ON CONFLICT (address, serial) DO UPDATE SET object_id = excluded.object_id"""
+BINDINGS_AFTER = """
+SELECT address, object_id FROM past_bindings AS one WHERE object_id IS NOT NULL AND serial = (
+    SELECT MAX(serial) FROM past_bindings AS other
+    WHERE other.address = one.address AND other.serial <= (SELECT serial FROM runs WHERE run_id = ?))"""
+
 IN_DOUBT = """
 SELECT call_id, run_id, step, call, subjects, intended FROM journal WHERE outcome IS NULL ORDER BY intended, call_id"""
 INTEND = "INSERT INTO journal (call_id, run_id, step, call, subjects, intended) VALUES (?, ?, ?, ?, ?, ?)"
@@ -158,12 +179,18 @@ SETTLE = "UPDATE journal SET outcome = ?, settled = ? WHERE call_id = ?"
 
 RUNS = "SELECT run_id, command, started, ended, outcome, steps, calls FROM runs ORDER BY started DESC, run_id DESC"
 PUT_RUN = """
-INSERT INTO runs (run_id, command, started, ended, outcome, steps, calls) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO runs (run_id, command, started, ended, outcome, steps, calls, serial)
+VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT serial FROM meta))
 ON CONFLICT (run_id) DO UPDATE SET command = excluded.command, started = excluded.started, ended = excluded.ended,
-    outcome = excluded.outcome, steps = excluded.steps, calls = excluded.calls"""
+    outcome = excluded.outcome, steps = excluded.steps, calls = excluded.calls, serial = excluded.serial"""
 
 STRAYS = "SELECT kind, remote_id, reason, noticed FROM strays ORDER BY noticed, stray_id"
 ADD_STRAY = "INSERT INTO strays (stray_id, kind, remote_id, reason, noticed) VALUES (?, ?, ?, ?, ?)"
+
+SEALED = "SELECT sealed FROM secrets WHERE name = ?"
+PUT_SEALED = """
+INSERT INTO secrets (name, sealed) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed"""
 
 DOWNLOADS = "SELECT path, render_id, size FROM downloads"
 PUT_DOWNLOAD = """

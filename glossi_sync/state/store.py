@@ -89,6 +89,18 @@ class State(Protocol):
         """The history, newest first."""
         ...
 
+    def bindings_after(self, run_id: int) -> Mapping[str, int]:
+        """The bindings as a run of the history left them: address -> oid. None for a run that is not known."""
+        ...
+
+    def secret(self, name: str) -> str | None:
+        """A sealed secret, by name."""
+        ...
+
+    def damage(self) -> Sequence[str]:
+        """What the backend finds wrong with its own file, a sentence each; what it means is ``check``'s matter."""
+        ...
+
     def strays(self) -> Sequence[Stray]:
         """What exists at the service and is not used, oldest first."""
         ...

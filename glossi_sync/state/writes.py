@@ -71,9 +71,17 @@ class AddStray:
 
 @dataclass(frozen=True, slots=True)
 class PutRun:
-    """Insert or replace a run of the history."""
+    """Insert or replace a run of the history; the bindings as they are then are remembered as the run's."""
 
     run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class PutSecret:
+    """Keep a secret, sealed (``secrets.seal``), under a name."""
+
+    name: str
+    sealed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ class PutDownload:
     download: Download
 
 
-Write = PutObject | Bind | Unbind | Intend | Settle | AddStray | PutRun | PutDownload
+Write = PutObject | Bind | Unbind | Intend | Settle | AddStray | PutRun | PutSecret | PutDownload
 
 
 def changes_realised(writes: Sequence[Write]) -> bool:

@@ -26,6 +26,7 @@ from glossi_sync.state import (
     PutDownload,
     PutObject,
     PutRun,
+    PutSecret,
     Realised,
     RenderedFile,
     Run,
@@ -82,6 +83,7 @@ writes = st.one_of(
     st.builds(Settle, call_ids, words, times),
     st.builds(AddStray, st.builds(Stray, st.sampled_from(Kind), maybe, words, times)),
     st.builds(PutRun, st.builds(Run, st.integers(0, 3), words, times, st.none() | times, maybe, counts, counts)),
+    st.builds(PutSecret, words, words),
     st.builds(PutDownload, st.builds(Download, words, words, numbers)),
 )
 stamps = st.builds(FileStamp, numbers, st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**128), words, numbers)
@@ -89,7 +91,7 @@ stamps = st.builds(FileStamp, numbers, st.integers(-(2**63), 2**63 - 1), st.inte
 
 TABLES = (
     *("objects", "inputs", "urls", "files", "bindings"),
-    *("intents", "outcomes", "runs", "strays", "downloads", "stamps"),
+    *("intents", "outcomes", "runs", "bound_after", "strays", "secrets", "downloads", "stamps"),
 )
 
 
@@ -104,6 +106,9 @@ class Model:
         tables = {name: dict(table) for name, table in self.tables.items()}
         if not all(fold(tables, one) for one in many):
             return False
+        for one in many:
+            if isinstance(one, PutRun):
+                tables["bound_after"][one.run.run_id] = dict(tables["bindings"])
         self.tables = tables
         self.serial += any(isinstance(one, PutObject | Bind | Unbind) for one in many)
         return True
@@ -137,6 +142,8 @@ def fold(tables: dict[str, dict[Any, Any]], write: Write) -> bool:
             tables["strays"][len(tables["strays"])] = stray
         case PutRun(run):
             tables["runs"][run.run_id] = run
+        case PutSecret(name, sealed):
+            tables["secrets"][name] = sealed
         case PutDownload(download):
             tables["downloads"][download.path] = download
     return True
@@ -201,6 +208,10 @@ class Backends(RuleBasedStateMachine):
             runs = state.runs()
             assert {run.run_id: run for run in runs} == tables["runs"]
             assert [run.started for run in runs] == sorted((run.started for run in runs), reverse=True)
+            for run_id in (*tables["runs"], 4):
+                assert state.bindings_after(run_id) == tables["bound_after"].get(run_id, {})
+            assert {name: state.secret(name) for name in tables["secrets"]} == tables["secrets"]
+            assert state.damage() in ([], ())
             strays = state.strays()
             assert [stray.at for stray in strays] == sorted(stray.at for stray in strays)
             assert sorted(strays, key=repr) == sorted(tables["strays"].values(), key=repr)

@@ -23,14 +23,13 @@ def test_a_statement_is_portable(name: str) -> None:
     assert "'" not in text and '"' not in text
     assert not re.search(r"\?\w|\w\?", text)
     assert not re.search(r"OR REPLACE|OR IGNORE|AUTOINCREMENT|WITHOUT ROWID|STRICT|PRAGMA|\bBLOB\b|\bREAL\b", text)
-    # The only functions are those of no database: none.
-    called = re.findall(r"\b([A-Z_]+)\(", text)
-    assert called == []
+    # The only functions are those that every database has.
+    assert set(re.findall(r"\b([A-Z_]+)\(", text)) <= {"MAX"}
 
 
 def test_every_parameter_has_its_place() -> None:
     for text in TEXTS.values():
-        inserted = re.search(r"INSERT INTO \w+ \(([^)]*)\)\s+VALUES \(([^)]*)\)", text)
+        inserted = re.search(r"INSERT INTO \w+ \(([^)]*)\)\s+VALUES \(((?:[^()]|\([^()]*\))*)\)", text)
         if inserted:
             assert len(inserted[1].split(",")) == len(inserted[2].split(","))
 
@@ -49,5 +48,6 @@ def test_every_write_is_a_named_one() -> None:
         "Settle",
         "AddStray",
         "PutRun",
+        "PutSecret",
         "PutDownload",
     }
