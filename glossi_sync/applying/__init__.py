@@ -10,16 +10,19 @@ from glossi_sync.applying.apply import Applied, Setup, apply
 from glossi_sync.applying.downloads import Fetch, Home, bring_home, plan_downloads
 from glossi_sync.applying.events import Emit, Event
 from glossi_sync.applying.ledger import new_id
-from glossi_sync.applying.secrets import keep_in
+from glossi_sync.applying.rebind import rebind
+from glossi_sync.applying.secrets import WEBHOOK_SECRET, KeepSecret, keep_in, keep_sealed
 from glossi_sync.applying.sources import NoSource, source_of
 from glossi_sync.applying.stop import Stop, Stopped
 
 __all__ = [
+    "WEBHOOK_SECRET",
     "Applied",
     "Emit",
     "Event",
     "Fetch",
     "Home",
+    "KeepSecret",
     "NoSource",
     "Setup",
     "Stop",
@@ -27,7 +30,9 @@ __all__ = [
     "apply",
     "bring_home",
     "keep_in",
+    "keep_sealed",
     "new_id",
     "plan_downloads",
+    "rebind",
     "source_of",
 ]

@@ -17,9 +17,10 @@ from glossi_sync.applying.batching import Batcher
 from glossi_sync.applying.context import Context, Failure
 from glossi_sync.applying.events import Emit, Failed, Noted, Recorded, Skipped
 from glossi_sync.applying.ledger import Ledger, settle_doubt
+from glossi_sync.applying.secrets import KeepSecret
 from glossi_sync.applying.stop import Stop, Stopped
 from glossi_sync.applying.waiting import ModelWaits
-from glossi_sync.planning import Action, Change, Plan, Policy, allowance
+from glossi_sync.planning import Action, Change, LargeChange, Plan, Policy, allowance
 from glossi_sync.planning.estimate import group_steps
 from glossi_sync.planning.explain import inputs_of
 from glossi_sync.resources import LIFECYCLES, STEPS, Kind
@@ -67,7 +68,7 @@ class Setup:
     policy: Policy
     emit: Emit
     stop: Stop
-    keep_secret: Callable[[str], str]
+    keep_secret: KeepSecret
     clock: Callable[[], float]
     rng: Random
     uploads: int = 8
@@ -104,7 +105,10 @@ async def apply(plan: Plan, setup: Setup, *, run_id: int, command: str) -> Appli
     Raises:
         StateError: the state cannot be written. Nothing is asked of the service after that.
         Unauthorized: the service does not accept the key (any more).
+        LargeChange: the guard refuses the plan; nothing was done.
     """
+    if plan.excess is not None:
+        raise LargeChange(plan.excess)
     schedule = _Schedule(plan, setup.desired)
     if plan.is_settled:
         return Applied(run_id, failed=schedule.failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from glossi_sync.applying.batching import Batcher
 from glossi_sync.applying.events import Emit
 from glossi_sync.applying.ledger import Ledger
+from glossi_sync.applying.secrets import KeepSecret
 from glossi_sync.applying.stop import Stop
 from glossi_sync.applying.waiting import ModelWaits
 from glossi_sync.planning.change import Change
@@ -45,8 +46,7 @@ class Context:
     uploads: asyncio.Semaphore
     stop: Stop
     emit: Emit
-    keep_secret: Callable[[str], str]
-    """Keeps the webhook's secret, which the service tells only once, and says where."""
+    keep_secret: KeepSecret
 
     def subject(self, address: str) -> Subject:
         """The subject of a mutating call for an address."""

@@ -33,8 +33,9 @@ async def _put(change: Change, context: Context) -> None:
     former = context.started(change)
 
     def record(stored: StoredWebhook) -> Sequence[Write]:
+        kept: tuple[Write, ...] = ()
         if stored.secret:
-            where = context.keep_secret(stored.secret)
+            where, kept = context.keep_secret(stored.secret)
             context.emit(Noted(change.address, f"its secret, which the service shows only once, is kept in {where}"))
         one = Object(
             oid=former.oid if former is not None else context.ledger.new_id(),
@@ -44,7 +45,7 @@ async def _put(change: Change, context: Context) -> None:
             remote_id=stored.id,
             since=context.ledger.clock(),
         )
-        return [PutObject(one, inputs=inputs_of(want)), Bind(change.address, one.oid)]
+        return [PutObject(one, inputs=inputs_of(want)), Bind(change.address, one.oid), *kept]
 
     subjects = [context.subject(change.address)]
     stored = await context.ledger.call(PUT, subjects, lambda: context.service.put_webhook(webhook), record)

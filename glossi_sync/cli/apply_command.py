@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @retry_failed_option
 @in_doubt_option
 @refresh_option
+@click.option("--allow-large-change", is_flag=True, help="Go ahead although much is replaced or forgotten (guard).")
 @output_options
 def command(
     *,
@@ -53,6 +54,7 @@ def command(
     retry_failed: bool,
     in_doubt: str,
     refresh: str,
+    allow_large_change: bool,
     verbose: bool,
     no_color: bool,
 ) -> None:
@@ -61,9 +63,9 @@ def command(
     Shows the plan and asks, unless --yes. Ctrl-C once: nothing new starts, and what is under way is finished and
     recorded. Twice: stops at once; the next apply knows how far this one came.
     """
-    from glossi_sync.applying import Home, Setup, Stop, apply, keep_in, new_id  # noqa: PLC0415
+    from glossi_sync.applying import Home, Setup, Stop, apply, new_id  # noqa: PLC0415
     from glossi_sync.cli.session import connect, fetch_home, holder, interactive, open_session, report  # noqa: PLC0415
-    from glossi_sync.planning import Policy, Refresh, survey  # noqa: PLC0415
+    from glossi_sync.planning import LargeChange, Refresh, survey  # noqa: PLC0415
     from glossi_sync.resources import model_address  # noqa: PLC0415
 
     if not (yes or interactive()):
@@ -77,7 +79,7 @@ def command(
     ):
         spec = session.spec
         models = session.hash_models()
-        policy = Policy(spec.retries, retry_failed, in_doubt == "again")
+        policy = session.policy(retry_failed=retry_failed, in_doubt=in_doubt, allow_large_change=allow_large_change)
 
         async def run() -> int:
             async with connect(spec, verbose=verbose) as service:
@@ -85,6 +87,8 @@ def command(
                     spec, models, session.state, service, policy=policy, clock=time.time, refresh=Refresh(refresh)
                 )
                 tell.plan(surveyed.plan, session.service_name)
+                if surveyed.plan.excess is not None:
+                    raise LargeChange(surveyed.plan.excess)
                 if not (yes or surveyed.plan.is_empty or click.confirm("\nApply this plan?", err=True)):
                     return exits.ERROR
                 began = time.monotonic()
@@ -100,7 +104,7 @@ def command(
                         policy=policy,
                         emit=emit,
                         stop=stop,
-                        keep_secret=keep_in(session.secret_file),
+                        keep_secret=session.keep_secret(),
                         clock=time.time,
                         rng=rng,
                         uploads=uploads,

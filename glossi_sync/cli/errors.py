@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import click
 
@@ -30,7 +31,7 @@ def sentences() -> Iterator[None]:
         raise
 
 
-def fail(sentence: str, code: int = exits.ERROR) -> None:
+def fail(sentence: str, code: int = exits.ERROR) -> NoReturn:
     """Say a sentence on stderr and end with a code."""
     click.echo(sentence, err=True)
     sys.exit(code)

@@ -56,7 +56,7 @@ def command(
     apply would take.
     """
     from glossi_sync.cli.session import connect, open_session, stdout  # noqa: PLC0415
-    from glossi_sync.planning import Plan, Policy, Refresh, survey  # noqa: PLC0415
+    from glossi_sync.planning import Plan, Refresh, survey  # noqa: PLC0415
     from glossi_sync.reporting.plan_json import plan_document  # noqa: PLC0415
     from glossi_sync.reporting.plan_markdown import plan_markdown  # noqa: PLC0415
     from glossi_sync.reporting.plan_text import plan_text  # noqa: PLC0415
@@ -71,7 +71,7 @@ def command(
                     models,
                     session.state,
                     service,
-                    policy=Policy(session.spec.retries, retry_failed, in_doubt == "again"),
+                    policy=session.policy(retry_failed=retry_failed, in_doubt=in_doubt),
                     clock=time.time,
                     refresh=Refresh(refresh),
                     everything=everything,

@@ -15,13 +15,24 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from glossi_sync.applying import Emit, Home, NoSource, bring_home, plan_downloads, source_of
+from glossi_sync.applying import (
+    Emit,
+    Home,
+    KeepSecret,
+    NoSource,
+    bring_home,
+    keep_in,
+    keep_sealed,
+    plan_downloads,
+    source_of,
+)
 from glossi_sync.applying.events import Noted
+from glossi_sync.planning import Policy
 from glossi_sync.reporting import JsonReport, Report, TextReport
 from glossi_sync.resources import Model
 from glossi_sync.service import Glossi
 from glossi_sync.spec import Desired, Spec, hash_models, read_spec
-from glossi_sync.state import FileStamp, Holder, State, default_location, open_state, service_identity
+from glossi_sync.state import FileStamp, Holder, State, default_location, open_state, service_identity, state_key
 
 LOCAL = "local"
 
@@ -33,8 +44,8 @@ class Session:
     spec: Spec
     state: State
     service_name: str
-    secret_file: Path
-    """Where the webhook's secret is kept."""
+    key_file: Path
+    """Where the key to the state's secrets lies, unless the environment has it."""
 
     def hash_models(self) -> Mapping[str, Model]:
         """Hash the spec's model files, through the state's cache.
@@ -50,6 +61,18 @@ class Session:
             }
         )
         return hashed.models
+
+    def policy(self, *, retry_failed: bool, in_doubt: str, allow_large_change: bool = False) -> Policy:
+        """What the user lets an apply do, from the spec and the command's options."""
+        guard = None if allow_large_change else self.spec.guard
+        return Policy(self.spec.retries, retry_failed, in_doubt == "again", guard)
+
+    def keep_secret(self) -> KeepSecret:
+        """How the webhook's secret is kept: in the file that the spec names, or sealed in the state."""
+        webhook = self.spec.webhook
+        if webhook is not None and webhook.secret_file is not None:
+            return keep_in(webhook.secret_file)
+        return keep_sealed(lambda: state_key(self.key_file, os.environ, create=True), self.state.lineage)
 
 
 def load_spec(path: Path, endpoint: str | None, *, files: bool = False) -> Spec:
@@ -76,9 +99,8 @@ def open_session(path: Path, endpoint: str | None, location: str | None, *, crea
     where = location or default_location(spec.folder, spec.workspace, identity)
     state = open_state(where, service=identity, create=create)
     try:
-        named = spec.webhook.secret_file if spec.webhook is not None else None
-        secret_file = named or default_location(spec.folder, spec.workspace, identity).with_suffix(".webhook-secret")
-        yield Session(spec, state, "the local studio" if identity == LOCAL else identity, secret_file)
+        key_file = Path(where).with_suffix(".key")
+        yield Session(spec, state, "the local studio" if identity == LOCAL else identity, key_file)
     finally:
         state.close()
 

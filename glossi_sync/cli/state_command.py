@@ -70,3 +70,44 @@ def show(
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@command.command("strays")
+@spec_option
+@service_options
+@format_option("text", "json")
+@output_options
+def strays(
+    *, spec_path: Path, endpoint: str | None, state_location: str | None, form: str, verbose: bool, no_color: bool
+) -> None:
+    """What exists at the service, or may, and is used by nothing.
+
+    The service can delete nothing; the list is for its support, and for your own peace of mind.
+    """
+    from glossi_sync.cli.session import open_session, stdout  # noqa: PLC0415
+    from glossi_sync.reporting import strays_text  # noqa: PLC0415
+    from glossi_sync.state import stray_documents  # noqa: PLC0415
+
+    with open_session(spec_path, endpoint, state_location, create=False) as session:
+        found = session.state.strays()
+    if form == "json":
+        click.echo(json.dumps(stray_documents(found), indent=2, ensure_ascii=False))
+    else:
+        stdout(no_color).print(strays_text(found), end="")
+
+
+@command.command("check")
+@spec_option
+@service_options
+@output_options
+def check(*, spec_path: Path, endpoint: str | None, state_location: str | None, verbose: bool, no_color: bool) -> None:
+    """Is the state sound? Looks for damage in the file and for rows that contradict one another; mends nothing."""
+    from glossi_sync.cli.session import open_session  # noqa: PLC0415
+    from glossi_sync.state import check as examine  # noqa: PLC0415
+
+    with open_session(spec_path, endpoint, state_location, create=False) as session:
+        found = examine(session.state)
+        where = session.state.location
+    if found:
+        fail("\n".join([f"The state {where} is not sound:", *(f"  {one}" for one in found)]))
+    click.echo(f"The state {where} is sound.")

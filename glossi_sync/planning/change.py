@@ -96,6 +96,8 @@ class Plan:
     abandoned: tuple[Intent, ...] = ()
     calls: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     upload_bytes: int = 0
+    excess: str | None = None
+    """Why the guard refuses it, where it does."""
 
     def acting(self) -> Iterator[Change]:
         """The changes that an apply has something to do for."""

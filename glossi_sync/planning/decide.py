@@ -13,12 +13,13 @@ from functools import cached_property
 
 from glossi_sync.planning.change import Action, Change, Difference, Plan, Trouble
 from glossi_sync.planning.estimate import calls, upload_bytes
+from glossi_sync.planning.guard import excess
 from glossi_sync.planning.observe import Observed
 from glossi_sync.resources import LIFECYCLES, Kind, Phase, Step, Webhook, kind_of
 from glossi_sync.resources.model import UPLOAD
 from glossi_sync.resources.render import START
 from glossi_sync.resources.webhook import DELETE, PUT
-from glossi_sync.spec import Desired
+from glossi_sync.spec import Desired, Guard
 from glossi_sync.state import Intent, Object, Realised
 
 UPLOAD_MARGIN = 300.0
@@ -30,12 +31,14 @@ class Policy:
     """What the user lets an apply do about trouble.
 
     ``retries`` are for each render; ``retry_failed`` tries anew what has failed for good; ``ask_again`` starts renders
-    that an earlier apply may have started already, which otherwise are held.
+    that an earlier apply may have started already, which otherwise are held; ``guard`` refuses plans that take away too
+    much at once (None: nothing is too much).
     """
 
     retries: int = 2
     retry_failed: bool = False
     ask_again: bool = False
+    guard: Guard | None = None
 
 
 def plan(
@@ -94,6 +97,7 @@ def plan(
         abandoned=tuple(one for one in realised.in_doubt if policy.ask_again or one.step != START.name),
         calls=calls(changes, desired),
         upload_bytes=upload_bytes(changes, desired),
+        excess=None if policy.guard is None else excess(changes, len(realised.bindings), policy.guard),
     )
 
 

@@ -4,6 +4,7 @@ A plan as text, JSON or Markdown; an apply's events as a live display, plain lin
 end. Nothing here asks the service or touches the state: it is given values and writes characters.
 """
 
+from glossi_sync.reporting.history import history_text, strays_text
 from glossi_sync.reporting.plan_json import plan_document
 from glossi_sync.reporting.plan_markdown import plan_markdown
 from glossi_sync.reporting.plan_text import plan_text
@@ -15,9 +16,11 @@ __all__ = [
     "Report",
     "StatusRow",
     "TextReport",
+    "history_text",
     "plan_document",
     "plan_markdown",
     "plan_text",
     "status_rows",
     "status_text",
+    "strays_text",
 ]

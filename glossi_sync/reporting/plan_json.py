@@ -11,7 +11,7 @@ FORMAT = 1
 
 def plan_document(plan: Plan) -> dict[str, Any]:
     """The plan as JSON values."""
-    return {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "workspace": plan.workspace,
         "spec": plan.spec,
@@ -27,6 +27,9 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "uploadBytes": plan.upload_bytes,
         },
     }
+    if plan.excess is not None:
+        document["refused"] = plan.excess
+    return document
 
 
 def _change(change: Change) -> dict[str, Any]:

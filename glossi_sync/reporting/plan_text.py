@@ -34,6 +34,8 @@ def plan_text(plan: Plan, *, calls: bool = False, everything: bool = False) -> T
     lines.append(summary_line(plan) + "\n", style="bold")
     if plan.upload_bytes:
         lines.append(f"To upload: {size(plan.upload_bytes)}.\n")
+    if plan.excess is not None:
+        lines.append(plan.excess + "\n", style="red")
     if calls:
         told = calls_line(plan.calls) if plan.calls else "none that change anything"
         lines.append(f"Calls, at most: {told}.\n")

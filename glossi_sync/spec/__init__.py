@@ -9,6 +9,7 @@ This room knows neither what exists (``state``) nor how to ask the service (``se
 from glossi_sync.spec.desired import Desired, desire
 from glossi_sync.spec.document import (
     Downloads,
+    Guard,
     ModelEntry,
     ProjectEntry,
     RenderEntry,
@@ -24,6 +25,7 @@ from glossi_sync.spec.reading import locate, read_spec
 __all__ = [
     "Desired",
     "Downloads",
+    "Guard",
     "Hashed",
     "HashedFile",
     "ModelEntry",

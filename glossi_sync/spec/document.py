@@ -71,6 +71,16 @@ class WebhookEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """The most that a plan may replace or forget: ``percent`` of the existing addresses, where there are at least
+    ``existing`` of them (in a small state every change is a large share).
+    """
+
+    percent: int = 30
+    existing: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """A whole spec, version 1 (contract, "The spec"). ``folder`` is where relative paths start and the state lies."""
 
@@ -82,6 +92,7 @@ class Spec:
     names_count: bool = False
     """``names: replace``: a changed name counts as a change."""
     retries: int = 2
+    guard: Guard = field(default_factory=Guard)
     service: Service = field(default_factory=Service)
     models: Mapping[str, ModelEntry] = field(default_factory=dict)
     templates: Mapping[str, TemplateRef] = field(default_factory=dict)
