@@ -73,7 +73,7 @@ class Lifecycle:
 
         Example: a model that is ``recorded`` has ``upload`` and ``confirm`` before it.
         """
-        if phase in (self.complete, self.failed):
+        if phase is not None and phase in (self.complete, self.failed):
             return ()
         done = [index for index, step in enumerate(self.steps) if step.phase == phase]
         return self.steps[done[-1] + 1 :] if done else self.steps

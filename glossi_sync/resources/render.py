@@ -19,7 +19,7 @@ from types import MappingProxyType
 from glossi_sync.resources.digest import digest
 from glossi_sync.resources.lifecycle import InDoubt, Kind, Lifecycle, Phase, Step
 
-START = Step("start", "POST /renders", Phase.QUEUED, InDoubt.HOLD)
+START = Step("start", "POST /renders", Phase.QUEUED, InDoubt.HOLD, may_stray=True)
 RETRY = Step("retry", "POST /renders/{id}/retry", Phase.QUEUED, InDoubt.LOOK_FIRST)
 
 LIFECYCLE = Lifecycle(

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from glossi_sync.service.exchange import Timeouts
     from glossi_sync.service.pacing import Pace
     from glossi_sync.service.retrying import Patience
+    from glossi_sync.service.uploads import RunBlocking
 
 _HOMES = {
     "answers": (
@@ -80,6 +81,7 @@ _HOMES = {
     "exchange": ("Timeouts",),
     "pacing": ("Pace",),
     "retrying": ("Patience",),
+    "uploads": ("RunBlocking",),
 }
 
 __all__ = [
@@ -107,6 +109,7 @@ __all__ = [
     "RenderJob",
     "RenderedFile",
     "RetriedRender",
+    "RunBlocking",
     "ServiceError",
     "StartedRender",
     "StoredWebhook",

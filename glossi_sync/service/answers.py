@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 class Malformed(Exception):
-    """An answer is not of the documented form; the message names the field. ``partial``: the entries that are."""
+    """An answer is not of the documented form; the message names the field.
+
+    ``partial``: of a batch's answer, the entries that are well formed and were asked for.
+    """
 
     def __init__(self, reason: str, partial: tuple[Any, ...] = ()) -> None:
         super().__init__(reason)
@@ -173,7 +176,7 @@ class _Object:
         self._prefix = f"{path}." if path else ""
 
     def text(self, name: str) -> str:
-        return self._field(name, str, "a string")
+        return _encodable(self._field(name, str, "a string"))
 
     def text_or_none(self, name: str) -> str | None:
         return None if self._fields.get(name) is None else self.text(name)
@@ -186,10 +189,10 @@ class _Object:
         for place, item in enumerate(items):
             if not isinstance(item, str):
                 raise Malformed(f"{self._prefix}{name}[{place}] is {_kind(item)}, not a string")
-        return tuple(items)
+        return tuple(map(_encodable, items))
 
     def each(self, name: str, read: Callable[[_Object], T]) -> tuple[T, ...]:
-        """Read every entry of a list; a bad one is reported with the good ones beside it."""
+        """Read every entry of a list. Raises Malformed for the first bad one, with all good ones beside it."""
         good: list[T] = []
         first_wrong: Malformed | None = None
         for place, item in enumerate(self._field(name, list, "a list")):
@@ -213,6 +216,11 @@ class _Object:
         return value
 
 
+def _encodable(text: str) -> str:
+    """Half an emoji, as a service leaves it that cuts names by UTF-16 units, is JSON, but no text to anybody else."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _kind(value: object) -> str:
     match value:
         case None:
@@ -230,13 +238,19 @@ def _kind(value: object) -> str:
 
 
 def read_created_models(answer: object, names: tuple[str, ...]) -> tuple[CreatedModel, ...]:
-    """The records in the order of ``names``: by position, or by name where the service answers in another order."""
-    created = _Object(answer).each(
-        "models",
-        lambda model: CreatedModel(
-            model.text("modelId"), model.text("name"), model.text("uploadUrl"), model.text("uploadKey")
-        ),
-    )
+    """The records in the order of ``names``: by position, or by name where the service answers in another order.
+
+    There is no partial answer: beside a bad entry, nobody can tell whose the good ones are.
+    """
+    try:
+        created = _Object(answer).each(
+            "models",
+            lambda model: CreatedModel(
+                model.text("modelId"), model.text("name"), model.text("uploadUrl"), model.text("uploadKey")
+            ),
+        )
+    except Malformed as malformed:
+        raise Malformed(str(malformed)) from None
     if len(created) != len(names):
         raise Malformed(f"models has {len(created)} entries for {len(names)} models")
     answered = [model.name for model in created]
@@ -283,9 +297,24 @@ def read_templates(answer: object) -> tuple[Template, ...]:
     )
 
 
-def read_created_projects(answer: object, wanted: tuple[tuple[str, ...], ...]) -> tuple[CreatedProject, ...]:
-    """The projects in the order of ``wanted``: the model ids of each one that was asked for, in whatever order."""
-    projects = _Object(answer).each(
+def read_created_project(answer: object, model_ids: tuple[str, ...]) -> CreatedProject:
+    """The one project of these models (guide, Step 3)."""
+    try:
+        (project,) = _read_projects(answer, (model_ids,))
+    except Malformed as malformed:
+        raise Malformed(str(malformed)) from None  # of one project there is no part
+    return project
+
+
+def read_created_projects(answer: object, model_ids: tuple[str, ...]) -> tuple[CreatedProject, ...]:
+    """A project for each model, in the order of ``model_ids`` (guide, "Creating Multiple Projects at Once")."""
+    return _read_projects(answer, tuple((model_id,) for model_id in model_ids))
+
+
+def _read_projects(answer: object, wanted: tuple[tuple[str, ...], ...]) -> tuple[CreatedProject, ...]:
+    """The projects in the order of ``wanted``: the model ids of each one, which an answer may have in any order."""
+    return _matched(
+        _Object(answer),
         "projects",
         lambda project: CreatedProject(
             project.text("projectId"),
@@ -294,17 +323,20 @@ def read_created_projects(answer: object, wanted: tuple[tuple[str, ...], ...]) -
             project.texts("modelIds"),
             project.text("templateId"),
         ),
+        tuple(tuple(sorted(model_ids)) for model_ids in wanted),
+        lambda project: tuple(sorted(project.model_ids)),
     )
-    models = tuple(tuple(sorted(model_ids)) for model_ids in wanted)
-    return _matched(projects, models, lambda project: tuple(sorted(project.model_ids)), "projects")
 
 
 def read_started_renders(answer: object, project_ids: tuple[str, ...]) -> tuple[StartedRender, ...]:
-    """The jobs in the order of ``project_ids``."""
-    jobs = _Object(answer).each(
-        "jobs", lambda job: StartedRender(job.text("jobId"), job.text("status"), job.text("projectId"))
+    """The jobs in the order of ``project_ids`` (guide, Step 4)."""
+    return _matched(
+        _Object(answer),
+        "jobs",
+        lambda job: StartedRender(job.text("jobId"), job.text("status"), job.text("projectId")),
+        project_ids,
+        lambda job: job.project_id,
     )
-    return _matched(jobs, project_ids, lambda job: job.project_id, "jobs")
 
 
 def read_render_job(answer: object) -> RenderJob:
@@ -358,14 +390,22 @@ def _webhook(webhook: _Object, secret: str | None) -> StoredWebhook:
 K = TypeVar("K", str, tuple[str, ...])
 
 
-def _matched(answers: tuple[T, ...], wanted: tuple[K, ...], key: Callable[[T], K], field: str) -> tuple[T, ...]:
-    found: dict[K, list[T]] = {}
-    for answer in reversed(answers):
-        found.setdefault(key(answer), []).append(answer)
+def _matched(
+    answer: _Object, name: str, read: Callable[[_Object], T], wanted: tuple[K, ...], key: Callable[[T], K]
+) -> tuple[T, ...]:
+    """The entries of a list in the order of ``wanted``: exactly one for each."""
+    malformed: Malformed | None = None
+    entries: tuple[T, ...]
     try:
-        matched = tuple(found[name].pop() for name in wanted)
-    except (KeyError, IndexError):
-        matched = ()
-    if len(matched) != len(answers) or len(matched) != len(wanted):
-        raise Malformed(f"{field} does not hold exactly one entry for each that was asked for", partial=answers)
+        entries = answer.each(name, read)
+    except Malformed as wrong:
+        malformed, entries = wrong, wrong.partial
+    found: dict[K, list[T]] = {}
+    for entry in reversed(entries):
+        found.setdefault(key(entry), []).append(entry)
+    matched = tuple(found[one].pop() for one in wanted if found.get(one))
+    if malformed is not None:
+        raise Malformed(str(malformed), partial=matched)
+    if not len(matched) == len(entries) == len(wanted):
+        raise Malformed(f"{name} does not hold exactly one entry for each that was asked for", partial=matched)
     return matched

@@ -35,6 +35,7 @@ from glossi_sync.service.answers import (
     StoredWebhook,
     read_confirmed_model,
     read_created_models,
+    read_created_project,
     read_created_projects,
     read_model_statuses,
     read_put_webhook,
@@ -44,11 +45,12 @@ from glossi_sync.service.answers import (
     read_templates,
     read_webhook,
 )
+from glossi_sync.service.asking import Asking
 from glossi_sync.service.calls import Call
 from glossi_sync.service.downloads import Downloaded, download
 from glossi_sync.service.endpoint import Endpoint, origin_of
-from glossi_sync.service.errors import InvalidKey, NotFound, Refused
-from glossi_sync.service.exchange import Asking, Exchange, Observe, Timeouts
+from glossi_sync.service.errors import InvalidKey, NotFound, ReadFailed, Refused
+from glossi_sync.service.exchange import Exchange, Observe, Timeouts
 from glossi_sync.service.pacing import Pace
 from glossi_sync.service.retrying import Patience
 from glossi_sync.service.uploads import ExpectedFile, Progress, RunBlocking, upload
@@ -197,14 +199,13 @@ class Glossi:
         body: wire.CreateProjects = {"modelIds": list(model_ids), "templateId": template_id}
         if name is not None:
             body["name"] = name
-        wanted = (tuple(model_ids),)
-        (project,) = await self._ask(
+        wanted = tuple(model_ids)
+        return await self._ask(
             calls.CREATE_PROJECTS,
             f"creating project {name!r}" if name is not None else "creating a project",
-            lambda answer: read_created_projects(answer, wanted),
+            lambda answer: read_created_project(answer, wanted),
             body,
         )
-        return project
 
     async def create_projects(self, model_ids: Sequence[str], template_id: str) -> tuple[CreatedProject, ...]:
         """Create a project for each model in one call; the answers stand in the models' order (guide, Step 3).
@@ -213,7 +214,7 @@ class Glossi:
             InDoubt: among others, where the answer lacks some: its ``partial`` has the CreatedProjects that it names.
         """
         body: wire.CreateProjects = {"modelIds": list(model_ids), "templateId": template_id, "createPerModel": True}
-        wanted = tuple((model_id,) for model_id in model_ids)
+        wanted = tuple(model_ids)
         return await self._ask(
             calls.CREATE_PROJECTS,
             f"creating {_count(model_ids, 'project')}",
@@ -290,23 +291,32 @@ class Glossi:
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def file_url(self, file_path: str) -> str:
-        """The URL of a finished file: an http(s) ``file_path`` itself, another one at the studio's files."""
-        return file_path if file_path.startswith(("http://", "https://")) else self.endpoint.file_url(file_path)
-
     async def download(
         self, file_path: str, destination: Path, *, size: int | None = None, progress: Progress | None = None
     ) -> Downloaded:
         """Bring a file home, by the ``file_path`` of an answer or by its URL: resumed, and whole or not at all.
 
-        The key goes along to this service alone.
+        An http(s) ``file_path`` is a URL itself, any other lies among the studio's files. The key goes along to this
+        service alone.
 
         Raises:
             OSError: the file cannot be written.
         """
+        url = file_path
+        if not url.startswith(("http://", "https://")):
+            try:
+                url = self.endpoint.file_url(file_path)
+            except ValueError as error:
+                raise ReadFailed(
+                    call=calls.DOWNLOAD.name,
+                    doing=f"downloading {destination.name}",
+                    where=self.endpoint.base,
+                    happened=f"cannot have it: {error}",
+                    permanent=True,
+                ) from None
         return await download(
             self._exchange,
-            self.file_url(file_path),
+            url,
             destination,
             key_headers=lambda url: self._key_header() if origin_of(url) == self.endpoint.origin.lower() else {},
             size=size,

@@ -18,15 +18,17 @@ from typing import IO, Final
 
 import httpx
 
+from glossi_sync.service.asking import Asking
 from glossi_sync.service.calls import DOWNLOAD
 from glossi_sync.service.endpoint import origin_of
-from glossi_sync.service.errors import ReadFailed, Refused, ServiceError
-from glossi_sync.service.exchange import Asking, Exchange
+from glossi_sync.service.errors import ReadFailed, Refused
+from glossi_sync.service.exchange import Exchange
 from glossi_sync.service.uploads import Progress, RunBlocking
 
 _WRITE_BYTES: Final = 1024 * 1024
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
 
 KeyHeaders = Callable[[str], dict[str, str]]
 """The headers that prove who asks, for a URL: those with the API key at the service's origin, none elsewhere."""
@@ -76,9 +78,7 @@ async def download(
         if target is None:
             return await run_blocking(transfer.finish)  # type: ignore[no-any-return]
         url = target
-    raise ReadFailed(
-        call=DOWNLOAD.name, doing=doing, where=asking.where, happened="was redirected again and again", permanent=True
-    )
+    raise asking.failed(ReadFailed, "was redirected again and again", permanent=True)
 
 
 def _asking(url: str, doing: str, key_headers: KeyHeaders, transfer: _Transfer) -> Asking:
@@ -109,14 +109,14 @@ class _Transfer:
         """Make the destination's folder, and take up what an earlier run has left in it."""
         folder = self._destination.parent
         folder.mkdir(parents=True, exist_ok=True)
-        name = re.escape(self._destination.name)
-        for path in list(folder.iterdir()):
-            if re.fullmatch(rf"\.{name}\.[0-9a-f]{{16}}\.part", path.name):
-                size = path.stat().st_size
-                if not size or _NO_TAG in path.name or self.part is not None:
-                    path.unlink(missing_ok=True)
-                else:
-                    self.part, self.received, self._resumed_from = path, size, size
+        part_of_this = re.compile(rf"\.{re.escape(self._destination.name)}\.[0-9a-f]{{16}}\.part")
+        # Names alone are looked at first: the folder may hold ten thousand pictures, and is looked at for each.
+        for path in [folder / name for name in os.listdir(folder) if part_of_this.fullmatch(name)]:  # noqa: PTH208
+            size = path.stat().st_size
+            if not size or _NO_TAG in path.name or self.part is not None:
+                path.unlink(missing_ok=True)
+            else:
+                self.part, self.received, self._resumed_from = path, size, size
 
     @property
     def can_continue(self) -> bool:
@@ -136,21 +136,21 @@ class _Transfer:
         if response.status_code == 206 and not self._continues(response):
             # Parts of another file; the next asking is for the whole.
             await self._run_blocking(self.discard_part)
-            raise self._cut_short("has another file there now")
+            raise self.asking.failed(ReadFailed, "has another file there now")
         if response.status_code != 206:
             await self._run_blocking(self.discard_part)
-        whole = _whole_length(response, self.received)
+        whole = _whole_length(response)
         if self._size is not None and whole not in (None, self._size):
-            raise self._wrong(f"has {whole} bytes where {self._size} were expected")
+            raise self._wrong_size("has", whole)
         if self.part is None:
             self.part = self._destination.with_name(f".{self._destination.name}.{_tag(response)}.part")
         with await self._run_blocking(_opened, self.part, self.received) as part:
             await self._take_in(response, part)
         if whole not in (None, self.received):
-            raise self._cut_short(f"sent {self.received} bytes of {whole}")
+            raise self.asking.failed(ReadFailed, f"sent {self.received:,} bytes of {whole:,}")
         if self._size not in (None, self.received):
             await self._run_blocking(self.discard_part)
-            raise self._wrong(f"sent {self.received} bytes where {self._size} were expected")
+            raise self._wrong_size("sent", self.received)
         return None
 
     def finish(self) -> Downloaded:
@@ -187,22 +187,18 @@ class _Transfer:
         self._progress(self.received)
 
     def _continues(self, response: httpx.Response) -> bool:
-        starts = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
+        content_range = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
         return (
             self.part is not None
-            and starts is not None
-            and int(starts[1]) == self.received
+            and content_range is not None
+            and int(content_range[1]) == self.received
             and f".{_tag(response)}." in self.part.name
             and _tag(response) != _NO_TAG
         )
 
-    def _cut_short(self, happened: str) -> ServiceError:
-        return ReadFailed(call=DOWNLOAD.name, doing=self.asking.doing, where=self.asking.where, happened=happened)
-
-    def _wrong(self, happened: str) -> ServiceError:
-        return ReadFailed(
-            call=DOWNLOAD.name, doing=self.asking.doing, where=self.asking.where, happened=happened, permanent=True
-        )
+    def _wrong_size(self, how: str, size: int) -> ReadFailed:
+        happened = f"{how} {size:,} bytes where {self._size:,} were expected"
+        return self.asking.failed(ReadFailed, happened, permanent=True)
 
 
 _NO_TAG: Final = "0" * 16
@@ -217,13 +213,13 @@ def _tag(response: httpx.Response) -> str:
     return hashlib.sha256(f"{url} {etag}".encode()).hexdigest()[:16]
 
 
-def _whole_length(response: httpx.Response, received: int) -> int | None:
+def _whole_length(response: httpx.Response) -> int | None:
     if response.status_code == 206:
-        total = response.headers.get("content-range", "").rpartition("/")[2]
-        return int(total) if total.isdigit() else None
+        content_range = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        return int(content_range[2]) if content_range is not None and content_range[2] != "*" else None
     length = response.headers.get("content-length", "")
     encoded = response.headers.get("content-encoding", "identity") != "identity"
-    return int(length) + received if length.isdigit() and not encoded else None
+    return int(length) if length.isdecimal() and not encoded else None
 
 
 def _opened(part: Path, received: int) -> IO[bytes]:

@@ -115,6 +115,10 @@ class InDoubt(ServiceError):
         self.partial = partial
 
 
+SAFE_TO_REPEAT = "Asking again can do no harm: run the command again."
+"""The advice on a call in doubt that is repeatable."""
+
+
 class ReadFailed(ServiceError):
     """A call that changes nothing got no usable answer."""
 

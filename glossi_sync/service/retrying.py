@@ -67,9 +67,12 @@ async def ask_again(
 ) -> T:
     """Await ``attempt`` until it succeeds, or fails for good; then the last failure is raised.
 
-    ``reached`` tells whether the origin has ever answered. Time is the event loop's.
+    Where the last one is a refusal and an earlier one was in doubt, the doubt is raised: that nothing was done now does
+    not say that nothing was done then. ``reached`` tells whether the origin has ever answered. Time is the event
+    loop's.
     """
     first_failure: float | None = None
+    doubt: InDoubt | None = None
 
     def pause(state: RetryCallState) -> float:
         bound = min(patience.longest_pause, patience.first_pause * 2.0 ** min(state.attempt_number - 1, 30))
@@ -85,15 +88,25 @@ async def ask_again(
         return now - first_failure + max(state.upcoming_sleep, asked_for) > limit
 
     async def asking() -> T:  # tenacity awaits what is a coroutine function, and nothing else
-        return await attempt()
+        nonlocal doubt
+        try:
+            return await attempt()
+        except InDoubt as error:
+            doubt = error
+            raise
 
-    return await AsyncRetrying(
-        sleep=asyncio.sleep,
-        wait=pause,
-        stop=is_over,
-        retry=lambda state: state.outcome is not None and is_worth_repeating(call, state.outcome.exception()),
-        reraise=True,
-    )(asking)
+    failure: ServiceError
+    try:
+        return await AsyncRetrying(
+            sleep=asyncio.sleep,
+            wait=pause,
+            stop=is_over,
+            retry=lambda state: state.outcome is not None and is_worth_repeating(call, state.outcome.exception()),
+            reraise=True,
+        )(asking)
+    except (NotSent, Refused) as error:
+        failure = error if doubt is None else doubt
+    raise failure
 
 
 def seconds_of_retry_after(value: str | None, now: float) -> float | None:
@@ -105,7 +118,7 @@ def seconds_of_retry_after(value: str | None, now: float) -> float | None:
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())

@@ -39,6 +39,7 @@ REPLIES: dict[str, Reply] = {
     "truncated": Answer(200, b'{"models": [', claims=500),
     "truncated error": Answer(500, b'{"message": "half', claims=500),
     "not JSON": Answer(200, b"<html>hello</html>", {"content-type": "text/html"}),
+    "bottomless": Answer(200, b"[" * 100_000),
     "bad gzip": Answer(200, b"this is not gzip", {"content-encoding": "gzip"}),
     "empty": Answer(200, b""),
     "wrong shape": Answer(200, b'{"models": [{"modelId": 7}], "renders": 3, "projects": {}}'),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,6 +39,15 @@ def answer_json(value: object, status: int = 200, **headers: str) -> Answer:
     return Answer(status, json.dumps(value).encode(), {"content-type": "application/json", **named})
 
 
+@dataclass(frozen=True)
+class Early:
+    """Give the answer, or none, when so many bytes of the body have been read; then read on, or reset."""
+
+    answer: Answer | None
+    after: int = 0
+    reset: bool = False
+
+
 class DropBefore:
     """Close the connection without reading the request's body."""
 
@@ -49,14 +60,20 @@ class Silence:
     """Read the whole request, then say nothing."""
 
 
-Reply = Answer | DropBefore | DropAfter | Silence
+Reply = Answer | Early | DropBefore | DropAfter | Silence
 Script = Callable[[Received], Reply]
+"""Told of a request when its head is there, without its body."""
 
 
 @dataclass
 class ScriptedServer:
     origin: str
     received: list[Received] = field(default_factory=list)
+    conversations: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def left_alone(self) -> None:
+        """Wait until the clients have closed all their connections."""
+        await asyncio.gather(*self.conversations)
 
     @property
     def endpoint(self) -> str:
@@ -72,7 +89,6 @@ def in_turn(*replies: Reply) -> Script:
 @asynccontextmanager
 async def serving(script: Script) -> AsyncIterator[ScriptedServer]:
     """Serve on a free port until the block is left."""
-    connections: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -81,30 +97,41 @@ async def serving(script: Script) -> AsyncIterator[ScriptedServer]:
             method, target, _ = first.split(" ")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
             length = int(headers.get("content-length", "0"))
-            early = Received(method, target, headers, b"", whole=length == 0)
-            reply = script(early) if length > 1_000_000 else None
+            reply = script(Received(method, target, headers, b"", whole=length == 0))
+            body = b""
+            if isinstance(reply, Early):
+                body = await reader.readexactly(reply.after)
+                if reply.answer is not None:
+                    await say(reply.answer, writer)
+                if reply.reset:
+                    server.received.append(Received(method, target, headers, body, whole=False))
+                    reset(writer)
+                    return
             if not isinstance(reply, DropBefore):
                 try:
-                    body, whole = await reader.readexactly(length), True
+                    body += await reader.readexactly(length - len(body))
                 except asyncio.IncompleteReadError as broken:
-                    body, whole = broken.partial, False
-                early = Received(method, target, headers, body, whole)
-                if whole and reply is None:
-                    reply = script(early)
-            server.received.append(early)
+                    body += broken.partial
+            server.received.append(Received(method, target, headers, body, whole=len(body) == length))
             match reply:
                 case Answer():
-                    given = {"content-length": str(len(reply.body) if reply.claims is None else reply.claims)}
-                    lines = [f"{name}: {value}" for name, value in {**given, **reply.headers}.items()]
-                    start = f"HTTP/1.1 {reply.status} Whatever"
-                    writer.write("\r\n".join([start, *lines, "", ""]).encode() + reply.body)
-                    await writer.drain()
+                    await say(reply, writer)
                     if reply.claims is not None:
                         return
                 case Silence():
                     await asyncio.Event().wait()
                 case _:
                     return
+
+    async def say(answer: Answer, writer: asyncio.StreamWriter) -> None:
+        given = {"content-length": str(len(answer.body) if answer.claims is None else answer.claims)}
+        lines = [f"{name}: {value}" for name, value in {**given, **answer.headers}.items()]
+        writer.write("\r\n".join([f"HTTP/1.1 {answer.status} Whatever", *lines, "", ""]).encode() + answer.body)
+        await writer.drain()
+
+    def reset(writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def serve() -> None:
@@ -116,8 +143,8 @@ async def serving(script: Script) -> AsyncIterator[ScriptedServer]:
                 writer.close()
 
         task = asyncio.ensure_future(serve())
-        connections.add(task)
-        task.add_done_callback(connections.discard)
+        server.conversations.add(task)
+        task.add_done_callback(server.conversations.discard)
 
     listener = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
@@ -126,6 +153,6 @@ async def serving(script: Script) -> AsyncIterator[ScriptedServer]:
         yield server
     finally:
         listener.close()
-        for task in list(connections):
+        for task in list(server.conversations):
             task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.gather(*server.conversations, return_exceptions=True)

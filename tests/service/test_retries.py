@@ -235,9 +235,7 @@ def test_a_retry_after_beyond_the_patience_is_not_waited_for_by_anybody() -> Non
     run_in_virtual_time(main())
 
 
-@given(
-    st.floats(0.1, 300), st.floats(0.01, 5), st.floats(0.01, 60), st.sampled_from([429, 500, 503]), st.integers(0, 99)
-)
+@given(st.floats(0.1, 120), st.floats(0.01, 5), st.floats(2, 60), st.sampled_from([429, 500, 503]), st.integers(0, 99))
 @settings(deadline=None, max_examples=40)
 def test_patience_ends(total: float, first_pause: float, longest_pause: float, status: int, seed: int) -> None:
     async def main() -> None:
@@ -283,10 +281,22 @@ def test_the_jitter_is_the_given_generators() -> None:
         ("Thu, 01 Jan 1970 00:16:40 GMT", 0.0),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
         ("Thu, 01 Jan 1970 00:17:40", 60.0),
+        ("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(value: str | None, seconds: float | None) -> None:
     assert seconds_of_retry_after(value, now=1000.0) == seconds
+
+
+@given(
+    st.text(max_size=40)
+    | st.lists(st.sampled_from(["Thu", ",", " ", "01", "Jan", "1970", "99999", "00:16:40", "25:61", "GMT", "+9999", "-", "9" * 400])).map("".join),
+    st.floats(0, 4e9),
+)  # fmt: skip
+@settings(max_examples=300)
+def test_no_retry_after_makes_it_stumble(value: str, now: float) -> None:
+    seconds = seconds_of_retry_after(value, now)
+    assert seconds is None or seconds >= 0
 
 
 def test_a_cancelled_call_leaves_its_place_to_others() -> None:
