@@ -71,6 +71,8 @@ def create_app(
         summary="The Glossi API, on this machine.",
         version=__version__,
         lifespan=lifespan,
+        # A path that is nearly right is answered with an error in JSON, as every wrong one, not with an empty redirect.
+        redirect_slashes=False,
     )
     app.state.studio = Studio(
         records=records,

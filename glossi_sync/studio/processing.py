@@ -254,8 +254,8 @@ class _Gltf:
         entry = self.entry("accessors", index, of)
         where = f"accessors[{index}]"
         count = _count(entry, "count", where)
-        component, kind = entry.get("componentType"), entry.get("type")
-        if component not in _COMPONENTS or kind not in _WIDTHS:
+        component, kind = _count(entry, "componentType", where), entry.get("type")
+        if component not in _COMPONENTS or not isinstance(kind, str) or kind not in _WIDTHS:
             _refuse(f"{where} is of an unknown kind: componentType {component}, type {kind}")
         accessor = _Accessor(where, entry, count, _COMPONENTS[component][0], _COMPONENTS[component][1], _WIDTHS[kind])
         self._check_sparse(accessor)
@@ -304,7 +304,7 @@ class _Gltf:
         sparse = _object(accessor.entry["sparse"], where)
         count = _count(sparse, "count", where)
         indices = _object(sparse.get("indices"), f"{where}.indices")
-        component = indices.get("componentType")
+        component = _count(indices, "componentType", f"{where}.indices")
         if component not in {5121, 5123, 5125}:
             _refuse(f"{where}.indices.componentType is {component}")
         self._check_sparse_part(indices, count * _COMPONENTS[component][1], f"{where}.indices")

@@ -42,6 +42,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 
 from glossi_sync.service import wire
 
@@ -254,7 +255,7 @@ class Records:
     missing.
 
     Raises:
-        RecordsError: the database was written by a later version.
+        RecordsError: it cannot be opened, or was written by a later version.
     """
 
     def __init__(self, url: str, *, run: Runner = in_thread) -> None:
@@ -262,9 +263,12 @@ class Records:
         self._run = run
         self._waiting: list[_Write] = []
         self._writer = asyncio.Lock()
-        metadata.create_all(self._engine)
-        with self._engine.begin() as connection:
-            _check_schema(connection)
+        try:
+            metadata.create_all(self._engine)
+            with self._engine.begin() as connection:
+                _check_schema(connection)
+        except DBAPIError as error:
+            raise RecordsError(f"the studio's records at {self._engine.url} cannot be opened: {error.orig}") from error
 
     def close(self) -> None:
         self._engine.dispose()
@@ -509,7 +513,10 @@ def requeue_render(connection: Connection, job_id: str, batch_id: str, now: floa
 def begin_render(
     connection: Connection, job_id: str, now: float
 ) -> tuple[RenderJob, Project, tuple[Model, ...]] | None:
-    """Take an unfinished job up (again): it is RENDERING. None where there is nothing to do for it."""
+    """Take an unfinished job up (again): it is RENDERING. None where there is nothing to do for it.
+
+    Of the project's models those that are still there.
+    """
     unfinished = _render_jobs.c.status.in_([wire.RENDER_QUEUED, wire.RENDER_RENDERING])
     changed = connection.execute(
         update(_render_jobs)
@@ -522,7 +529,7 @@ def begin_render(
     job = RenderJob(**row._mapping)
     of = project(connection, job.project_id)
     known = models(connection, job.workspace_id, of.model_ids)
-    return job, of, tuple(known[model_id] for model_id in of.model_ids)
+    return job, of, tuple(known[model_id] for model_id in of.model_ids if model_id in known)
 
 
 def complete_render(connection: Connection, job_id: str, now: float, files: Sequence[Render]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 import socket
 import sys
@@ -69,7 +70,10 @@ def serve(
     Raises:
         StudioError: the studio cannot start; the message says why.
     """
+    if api_key is not None and not re.fullmatch("[!-~]+", api_key):
+        raise StudioError("an API key must be of visible ASCII characters alone, without spaces: choose another")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=log_level.upper())
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
     folder = DataFolder(data.absolute())
     folder.create()
     with folder.locked(), _listening(host, port) as listener:
@@ -90,7 +94,7 @@ def serve(
             folder.announce(url)
             on_ready(url)
 
-        server = _Server(app, ready)
+        server = _Server(app, ready, audience)
         owner = _Owner(server, audience, on_staying)
         if stop_with_stdin:
             server.at_start(owner.watch)
@@ -165,10 +169,15 @@ def _authority(host: str, listener: socket.socket) -> str:
     return f"{f'[{shown}]' if ':' in shown else shown}:{listener.getsockname()[1]}"
 
 
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    # A long upload that the end of the studio cuts off is no defect, and deserves no traceback.
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, which says when it is ready, and whose process ends normally on a signal."""
 
-    def __init__(self, app: FastAPI, ready: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, ready: Callable[[], None], audience: Audience) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -186,6 +195,7 @@ class _Server(uvicorn.Server):
             )
         )
         self._ready = ready
+        self._audience = audience
         self._at_start: list[Callable[[], None]] = []
 
     def at_start(self, action: Callable[[], None]) -> None:
@@ -197,6 +207,10 @@ class _Server(uvicorn.Server):
             for action in self._at_start:
                 action()
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._audience.closed.set()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -240,5 +254,5 @@ class _Owner:
 
     def _leave_if_alone(self) -> None:
         if self._gone and self._audience.listeners == 0:
-            self._audience.closed = True
+            self._audience.closed.set()
             self._server.should_exit = True

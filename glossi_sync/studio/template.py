@@ -10,6 +10,8 @@ Colours and radiances are linear light in the primaries of sRGB: 1 is a white ca
 
 from __future__ import annotations
 
+import difflib
+import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ ToneMapping: TypeAlias = Literal["neutral", "filmic", "linear"]
 
 
 class TemplateError(UserError):
-    """A template that cannot be used; the message lists every mistake as ``file: where: what``."""
+    """A template that cannot be used; the message lists every mistake as ``file:line:column: where: what``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,16 +218,28 @@ def load_template(path: Path) -> Template:
         TemplateError: the file cannot be read, is no YAML, or does not follow ``schemas/template.schema.json``.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - derived from SafeLoader
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise TemplateError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TemplateError(f"{path}: is not UTF-8 text: {error}") from error
-    except yaml.YAMLError as error:
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        document: Any = None if root is None else loader.construct_document(root)
+        mistakes = [*_schema_mistakes(document)] or [*_mistakes_of_sense(document)]
+    except yaml.MarkedYAMLError as error:
+        # What is never closed is noticed at the file's end, and mended where it begins.
+        unclosed = "end of stream" in (error.problem or "") or "<stream end>" in (error.problem or "")
+        mark = (unclosed and error.context_mark) or error.problem_mark or error.context_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        raise TemplateError(f"{path}{place}: {what}") from error
+    except (yaml.YAMLError, RecursionError) as error:
         raise TemplateError(f"{path}: is not valid YAML: {error}") from error
-    mistakes = [*_schema_mistakes(document)] or [*_mistakes_of_sense(document)]
     if mistakes:
-        raise TemplateError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
+        placed = sorted((_position(root, mistake), str(mistake)) for mistake in mistakes)
+        raise TemplateError("\n".join(f"{path}:{line}:{column}: {text}" for (line, column), text in placed))
     return _template(document)
 
 
@@ -264,58 +278,100 @@ def bundled_templates() -> tuple[Template, ...]:
         return load_templates(folder)
 
 
+_MAKE_UUID = "python -c 'import uuid; print(uuid.uuid4())'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """What is wrong, and the keys and indices that lead there; ``key`` names a key of that place itself."""
+
+    path: tuple[str | int, ...]
+    message: str
+    key: str | None = None
+
+    def __str__(self) -> str:
+        place = ""
+        for part in self.path:
+            place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+        return f"{place}: {self.message}" if place else self.message
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML without surprises: a key given twice is an error, not a silent last-one-wins."""
+    """YAML without surprises: a key given twice is an error, not a silent last-one-wins; numbers are finite."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
+    seen: set[str] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be text", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is given twice", key_node.start_mark)
         seen.add(key)
-    return loader.construct_mapping(node, deep=True)
+    return {str(key): value for key, value in loader.construct_mapping(node, deep=True).items()}
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
+    value = float(loader.construct_yaml_float(node))
+    if not math.isfinite(value):
+        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is not a number", node.start_mark)
+    return value
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
-def _schema_mistakes(document: object) -> Iterator[str]:
-    checker = jsonschema.Draft202012Validator(load_schema("template"))
-    for error in sorted(checker.iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path]):
+def _schema_mistakes(document: object) -> Iterator[_Mistake]:
+    if not isinstance(document, dict):
+        yield _Mistake((), "a template is a mapping that begins with templateId and name")
+        return
+    for error in jsonschema.Draft202012Validator(load_schema("template")).iter_errors(document):
         best = error
         while best.context:  # Of the ways to write a colour, the one that was nearly met says the most.
             best = min(best.context, key=lambda e: (e.validator == "type", len(e.absolute_path)))
-        yield f"{_place(best.absolute_path)}: {best.message}"
+        path = tuple(best.absolute_path)
+        if path == ("templateId",):
+            yield _Mistake(path, f"{document['templateId']!r} is no UUID; make one with {_MAKE_UUID}")
+            continue
+        if best.validator != "additionalProperties":
+            yield _Mistake(path, best.message)
+            continue
+        known = list(best.schema["properties"])
+        for key in (key for key in best.instance if key not in known):
+            near = difflib.get_close_matches(key, known, 1)
+            advice = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+            yield _Mistake(path, f"the key '{key}' is unknown; {advice}", key)
 
 
-def _mistakes_of_sense(document: Mapping[str, Any]) -> Iterator[str]:
-    try:
-        uuid.UUID(document["templateId"])
-    except ValueError:
-        yield f"templateId: '{document['templateId']}' is not a UUID; make one with: python -m uuid"
+def _mistakes_of_sense(document: Mapping[str, Any]) -> Iterator[_Mistake]:
     for kind in ("bookmarks", "shots"):
         names = [entry["name"] for entry in document.get(kind, ())]
         for index, name in enumerate(names):
             if name in names[:index]:
-                yield f"{kind}[{index}].name: '{name}' is already taken by {kind}[{names.index(name)}]"
+                yield _Mistake((kind, index, "name"), f"'{name}' is already taken by {kind}[{names.index(name)}]")
     if not document.get("bookmarks") and not document.get("shots"):
-        yield "bookmarks: a template needs at least one bookmark or one shot, or there is nothing to render"
-    for where, stops, key in (
-        ("environment.gradient", document["environment"]["gradient"], "elevation"),
-        ("backdrop.sweep", document["backdrop"]["sweep"], "at"),
-    ):
-        values = [stop[key] for stop in stops]
+        yield _Mistake((), "a template needs at least one bookmark or one shot, or there is nothing to render")
+    for place, key in ((("environment", "gradient"), "elevation"), (("backdrop", "sweep"), "at")):
+        values = [stop[key] for stop in document[place[0]][place[1]]]
         if values != sorted(set(values)):
-            yield f"{where}: the stops must go upwards in {key}, each one once: {values}"
+            yield _Mistake(place, f"the stops must go upwards in {key}, each one once: {values}")
 
 
-def _place(path: Sequence[str | int]) -> str:
-    place = ""
-    for part in path:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    return place or "the file"
+def _position(root: yaml.Node | None, mistake: _Mistake) -> tuple[int, int]:
+    """Line and column, from 1, of the last thing on the way to a mistake that the file does have."""
+    node, mark = root, root.start_mark if root else None
+    for part in (*mistake.path, *([mistake.key] if mistake.key is not None else [])):
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            mark = node.start_mark
+        elif isinstance(node, yaml.MappingNode):
+            entry = next(((key, value) for key, value in node.value if key.value == part), None)
+            if entry is None:
+                break
+            node, mark = entry[1], entry[0].start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 def _color(value: str | Sequence[float]) -> Color:

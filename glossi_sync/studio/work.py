@@ -22,7 +22,14 @@ from typing import Any, Protocol, TypeVar
 
 from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
-from glossi_sync.studio.engines import EngineError, RenderedFile, RenderRequest, Settings, SourceModel
+from glossi_sync.studio.engines import (
+    EngineError,
+    EngineUnavailable,
+    RenderedFile,
+    RenderRequest,
+    Settings,
+    SourceModel,
+)
 from glossi_sync.studio.processing import ProcessingError
 from glossi_sync.studio.storage import Storage, job_prefix
 from glossi_sync.studio.template import Template
@@ -169,11 +176,15 @@ class Work:
         try:
             files = await _with_attempts(lambda: self._render_into_storage(job, project, models, prefix))
         except Exception as error:
+            if isinstance(error, EngineUnavailable):
+                self._engine_available, self._engine_message = False, str(error)
             known = isinstance(error, EngineError)
             message = str(error) if known else _unexpected("the job could not be rendered", error)
             now = self._clock()
             await self._records.write(lambda connection: rows.fail_render(connection, job_id, now, message))
             return
+        # It may have been mended since the check.
+        self._engine_available, self._engine_message = True, None
         now = self._clock()
         await self._records.write(lambda connection: rows.complete_render(connection, job_id, now, files))
 
@@ -185,6 +196,10 @@ class Work:
             raise EngineError(
                 f"the template {project.template_id} of the project {project.name!r} is no longer there:"
                 " put its file back into the studio's folder of templates and retry the job"
+            )
+        if len(models) < len(project.model_ids):
+            raise EngineError(
+                f"a model of the project {project.name!r} is no longer there: make it and the project anew"
             )
         folder = await self._storage.working_folder()
         try:

@@ -15,9 +15,10 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -187,13 +188,32 @@ class _Worker:
                 self.stop()
         context = multiprocessing.get_context("spawn")
         self._executor = executor = ProcessPoolExecutor(1, mp_context=context, initializer=_begin_worker)
-        self._pid = await asyncio.wrap_future(executor.submit(os.getpid))
+        with _deaf_children():
+            started = executor.submit(os.getpid)
+        self._pid = await asyncio.wrap_future(started)
         return executor.submit(function, *arguments)
 
 
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started here hear neither Ctrl-C nor SIGTERM, from their first moment on.
+
+    Both reach the whole process group, but when a worker ends is the server's decision.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where the worker itself must see to it
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker() -> None:
-    # Ctrl-C reaches the whole process group, but when to end is the server's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A native library's chatter belongs into the log: standard output is where the server itself speaks to its owner.
+    os.dup2(2, 1)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

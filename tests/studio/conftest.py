@@ -8,16 +8,28 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fastapi import FastAPI
-from studio_client import HERE, WORKSPACE_TEMPLATE, WORKSPACE_TEMPLATE_ID, Api, Clock, DelayWorkshop, client_of_embedded
+from studio_client import (
+    HERE,
+    WORKSPACE_TEMPLATE,
+    WORKSPACE_TEMPLATE_ID,
+    Api,
+    InProcess,
+    client_of_embedded,
+    inside_studio,
+)
 
-from glossi_sync.studio import records as rows
 from glossi_sync.studio import template as template_room
-from glossi_sync.studio.api.context import Templates
-from glossi_sync.studio.app import create_app
 from glossi_sync.studio.embedded import EmbeddedStudio
-from glossi_sync.studio.records import Records
-from glossi_sync.studio.storage import Storage
+from glossi_sync.studio.engines import EngineUnavailable
+from glossi_sync.studio.engines.filament import FilamentEngine
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("renders"):
+        try:
+            FilamentEngine().check()
+        except EngineUnavailable as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,10 +46,13 @@ def engines_importable() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def workspace_templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one template of the workspace's own."""
+    """A folder with one template of the workspace's own, which is quickly rendered."""
     bundled = sorted((Path(template_room.__file__).parent / "templates").glob("*.yaml"))[0]
     document = yaml.safe_load(bundled.read_text(encoding="utf-8"))
     document |= {"templateId": WORKSPACE_TEMPLATE_ID, "name": WORKSPACE_TEMPLATE}
+    document["bookmarks"] = document["bookmarks"][:2]
+    for shot in document["shots"]:
+        shot["seconds"] = 0.5
     folder = tmp_path_factory.mktemp("templates")
     (folder / "own.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     return folder
@@ -57,19 +72,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, workspace_templates: Path) -> 
 
 
 @pytest.fixture
-def studio_app_with_clock(tmp_path: Path) -> tuple[FastAPI, Clock, str]:
-    """A studio's application on a clock that a test turns, with a small limit for files; its clock; an API key."""
-    clock = Clock()
-    records = Records(f"sqlite:///{tmp_path / 'records.db'}")
-    records.now(lambda c: rows.ensure_workspace(c, "default", "workspace", clock.now))
-    records.now(lambda c: rows.set_key(c, "workspace", "folder", "glsi_test", clock.now))
-    app = create_app(
-        records=records,
-        storage=Storage(tmp_path),
-        workshop=DelayWorkshop(),
-        templates_=Templates(template_room.bundled_templates(), {}),
-        signing_secret=b"s" * 32,
-        clock=clock,
-        upload_limit=100_000,
-    )
-    return app, clock, "glsi_test"
+def inside(tmp_path: Path) -> Iterator[InProcess]:
+    """A studio that the test can look into, and whose clock it turns."""
+    with inside_studio(tmp_path) as studio:
+        yield studio

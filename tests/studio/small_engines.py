@@ -1,10 +1,13 @@
 """Engines for tests of the service: what they draw is small and quick, what they do is told by a model's name.
 
-"wait for PATH"   renders once the file is there; writes its process id to PATH.pid first
-"crash"           takes its worker process along, each time
-"crash once PATH" does so until the file is there, and makes it
-"refuse"          cannot be rendered
-"stumble"         meets a defect of the engine
+"wait for PATH"     renders once the file is there; writes its process id to PATH.pid first
+"crash"             takes its worker process along, each time, as a native renderer does
+"exit"              does so quietly
+"crash once PATH"   crashes where there is no file, and makes it
+"refuse"            cannot be rendered
+"refuse until PATH" cannot as long as there is no file
+"stumble"           meets a defect of the engine
+"chatter"           prints to standard output
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from glossi_sync.studio.engines.filament import Draft, FilamentEngine
 
 
 class DrawingEngine:
-    """A flat picture of 32 x 18 pixels for each bookmark and model; no videos."""
+    """A flat picture of 32 x 18 pixels for each bookmark and model; the beginning of a video for each shot."""
 
     name = "small_engines"
 
@@ -29,12 +32,15 @@ class DrawingEngine:
 
     def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
         _obey(request)
-        files = []
-        for model in request.models:
-            for bookmark in request.template.bookmarks if request.settings.render_bookmarks else ():
-                file_name = f"{len(files)}.png"
-                Image.new("RGB", (32, 18), (40, 90, 160)).save(request.folder / file_name)
-                files.append(RenderedFile(f"{bookmark.name} - {model.name}", file_name, "PNG", False))
+        files: list[RenderedFile] = []
+        for bookmark in request.template.bookmarks if request.settings.render_bookmarks else ():
+            for model in request.models:
+                look = model.name if len(request.models) > 1 else "Default"
+                files.append(RenderedFile(f"{bookmark.name} - {look}", f"{len(files)}.png", "PNG", False))
+                Image.new("RGB", (32, 18), (40, 90, 160)).save(request.folder / files[-1].file_name)
+        for shot in request.template.shots if request.settings.render_shots else ():
+            files.append(RenderedFile(f"{shot.name} - Default", f"{len(files)}.mp4", "MP4", True))
+            (request.folder / files[-1].file_name).write_bytes(b"\0\0\0\x18ftypisom, a video's first letters")
         return tuple(files)
 
 
@@ -54,16 +60,12 @@ class DraftFilamentEngine:
         return self._filament.render(request)
 
 
-class AbsentEngine:
-    """An engine that this machine lacks something for."""
-
-    name = "small_engines"
+class AbsentEngine(DrawingEngine):
+    """An engine that this machine lacks something for: a file at the path in the environment variable EASEL."""
 
     def check(self) -> None:
-        raise EngineUnavailable("there is no easel here; mend it with: apt-get install easel")
-
-    def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
-        raise AssertionError("never asked, because the check fails")
+        if not Path(os.environ["EASEL"]).exists():
+            raise EngineUnavailable("there is no easel here; mend it with: apt-get install easel")
 
 
 def _obey(request: RenderRequest) -> None:
@@ -76,11 +78,18 @@ def _obey(request: RenderRequest) -> None:
                     time.sleep(0.01)
             case ["crash"]:
                 os.abort()
+            case ["exit"]:
+                os._exit(0)
             case ["crash", "once", path]:
                 if not Path(path).exists():
                     Path(path).touch()
                     os.abort()
             case ["refuse"]:
                 raise EngineError("the easel is too small for this")
+            case ["refuse", "until", path]:
+                if not Path(path).exists():
+                    raise EngineError("the easel is too small for this")
             case ["stumble"]:
                 raise ZeroDivisionError("1/0")
+            case ["chatter"]:
+                os.write(1, b"this is not JSON\n")

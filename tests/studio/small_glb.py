@@ -19,7 +19,11 @@ BOX_TRIANGLES = 12
 
 def pack(document: Any, binary: bytes = b"") -> bytes:
     """A GLB container around a JSON document and its binary chunk."""
-    text = json.dumps(document).encode()
+    return pack_text(json.dumps(document).encode(), binary)
+
+
+def pack_text(text: bytes, binary: bytes = b"") -> bytes:
+    """A GLB container around what stands where its JSON should."""
     text += b" " * (-len(text) % 4)
     chunks = struct.pack("<II", len(text), 0x4E4F534A) + text
     if binary:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
+import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,28 +20,47 @@ from fastapi import FastAPI
 from small_glb import box
 
 from glossi_sync.service import wire
+from glossi_sync.studio import records as rows
+from glossi_sync.studio.api.context import Studio, Templates
+from glossi_sync.studio.app import create_app
 from glossi_sync.studio.embedded import EmbeddedStudio
 from glossi_sync.studio.engines import RenderedFile, RenderRequest
 from glossi_sync.studio.processing import ModelFacts
+from glossi_sync.studio.records import Records
+from glossi_sync.studio.storage import Storage
+from glossi_sync.studio.template import bundled_templates
 from glossi_sync.studio.workshop import ProcessingTask
 
 T = TypeVar("T")
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
-SHARED_MODELS = REPOSITORY.parent / "shared" / "data" / "glb"
+SHARED_MODELS = Path(os.environ.get("GLOSSI_TEST_MODELS") or REPOSITORY.parent / "shared" / "data" / "glb")
+"""Models that this project did not make; a test that uses them skips where they are not."""
 
 WORKSPACE_TEMPLATE_ID = "0b6f3a3e-8c4e-4d0e-9a55-0d8a1f6f9c01"
 WORKSPACE_TEMPLATE = "Our Own Light"
 
 
-def eventually(question: Callable[[], T | None], seconds: float = 60.0) -> T:
+def eventually(question: Callable[[], T | None], seconds: float = 60.0, pause: float = 0.02) -> T:
     """The first answer that is true; a failure where none comes for so long that something must be wrong."""
     give_up = time.monotonic() + seconds
     while not (answer := question()):
         assert time.monotonic() < give_up, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(pause)
     return answer
+
+
+def worker_at(path: Path) -> int:
+    """The process id of the worker that has begun to render a model with the name ``wait for PATH``."""
+
+    def look() -> int | None:
+        try:
+            return int(Path(f"{path}.pid").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    return eventually(look)
 
 
 @dataclass(frozen=True)
@@ -62,19 +83,41 @@ class Api:
         headers = {"Content-Type": "application/json", **options.pop("headers", {})}
         return self.http.post(self.url + path, content=content, headers=headers, **options)
 
+    def verbatim(self, method: str, target: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:
+        """A request whose target and headers go out letter by letter; its status, and the answer's JSON."""
+        connection = http.client.HTTPConnection(self.origin.removeprefix("http://"), timeout=60)
+        try:
+            headers = {wire.API_KEY_HEADER: self.key, "Content-Type": "application/json", **headers}
+            connection.request(method, target, body, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
     def create(self, *names: str, file_type: str = "glb") -> list[dict[str, str]]:
         models = [{"name": name, "fileName": f"{name}.{file_type}", "fileType": file_type} for name in names]
         return ok(self.post("/models", {"models": models}))["models"]
 
-    def put(self, upload_url: str, content: bytes, content_type: str = wire.FILE_TYPES["glb"]) -> httpx.Response:
+    def put(
+        self,
+        upload_url: str,
+        content: bytes | Iterable[bytes],
+        content_type: str | None = wire.FILE_TYPES["glb"],
+        **headers: str,
+    ) -> httpx.Response:
+        if content_type is not None:
+            headers["Content-Type"] = content_type
         # A client of its own: nothing of ours, the API key above all, goes to the signed URL.
-        return httpx.put(upload_url, content=content, headers={"Content-Type": content_type}, timeout=60)
+        return httpx.put(upload_url, content=content, headers=headers, timeout=60, trust_env=False)
+
+    def confirm(self, model_id: str, file_type: str = "glb") -> httpx.Response:
+        return self.post(f"/models/{model_id}/confirm", {"fileType": file_type})
 
     def upload(self, name: str = "box", content: bytes | None = None) -> str:
         """A confirmed model's id."""
         (model,) = self.create(name)
         assert self.put(model["uploadUrl"], box() if content is None else content).status_code == 200
-        ok(self.post(f"/models/{model['modelId']}/confirm", {"fileType": "glb"}))
+        ok(self.confirm(model["modelId"]))
         return model["modelId"]
 
     def state(self, model_id: str) -> dict[str, Any]:
@@ -93,8 +136,8 @@ class Api:
     def template_id(self) -> str:
         return ok(self.get("/templates"))["templates"][0]["templateId"]
 
-    def project(self, *model_ids: str) -> str:
-        body = {"modelIds": list(model_ids), "templateId": self.template_id()}
+    def project(self, *model_ids: str, template_id: str | None = None) -> str:
+        body = {"modelIds": list(model_ids), "templateId": template_id or self.template_id()}
         return ok(self.post("/projects", body))["projects"][0]["projectId"]
 
     def start(self, project_id: str, **settings: Any) -> str:
@@ -103,6 +146,10 @@ class Api:
 
     def render(self, job_id: str) -> dict[str, Any]:
         return ok(self.get(f"/renders/{job_id}"))
+
+    def rendering(self, job_id: str) -> None:
+        """Wait until a worker has the job."""
+        eventually(lambda: self.render(job_id)["status"] == wire.RENDER_RENDERING)
 
     def finished(self, job_id: str) -> dict[str, Any]:
         """The job once it is COMPLETED or FAILED."""
@@ -127,6 +174,46 @@ def refused(response: httpx.Response, status: int, code: str) -> str:
 def client_of(url: str, key: str) -> Iterator[Api]:
     with httpx.Client(headers={wire.API_KEY_HEADER: key}, timeout=60, trust_env=False) as http:
         yield Api(http, url, key)
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """A studio that a test can look into: its application, the clock that it goes by, a client."""
+
+    app: FastAPI
+    clock: Clock
+    api: Api
+
+    @property
+    def studio(self) -> Studio:
+        studio: Studio = self.app.state.studio
+        return studio
+
+    def client(self, key: str) -> AbstractContextManager[Api]:
+        return client_of(self.api.url, key)
+
+
+@contextmanager
+def inside_studio(folder: Path) -> Iterator[InProcess]:
+    """A studio in this process, with a small limit for files, and work that is a delay. Beside the client's workspace
+    it has a neighbour's, with the key ``glsi_neighbour``."""
+    clock = Clock()
+    records = Records(f"sqlite:///{folder / 'records.db'}")
+    for workspace_id, key in (("workspace", "glsi_test"), ("neighbour", "glsi_neighbour")):
+        records.now(lambda c, w=workspace_id: rows.ensure_workspace(c, w, w, clock.now))
+        records.now(lambda c, w=workspace_id, k=key: rows.set_key(c, w, "folder", k, clock.now))
+    app = create_app(
+        records=records,
+        storage=Storage(folder),
+        workshop=DelayWorkshop(),
+        templates_=Templates(bundled_templates(), {}),
+        signing_secret=b"s" * 32,
+        clock=clock,
+        upload_limit=100_000,
+    )
+    with listening(app) as url, client_of(url, "glsi_test") as client:
+        yield InProcess(app, clock, client)
+    records.close()
 
 
 @contextmanager

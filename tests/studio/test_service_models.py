@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import httpx
+import socket
+from collections.abc import Iterator
+
 import pytest
-from fastapi import FastAPI
 from small_glb import box, pack
-from studio_client import Api, Clock, client_of, listening, ok, refused
+from studio_client import Api, InProcess, ok, refused
 
 from glossi_sync.service import wire
 
@@ -38,7 +39,7 @@ def test_the_statuses_come_in_the_guides_order(api: Api) -> None:
     answer = api.put(model["uploadUrl"], box())
     assert (answer.status_code, answer.content) == (200, b"")
     assert api.state(model["modelId"])["status"] == "PENDING"
-    assert ok(api.post(f"/models/{model['modelId']}/confirm", {"fileType": "glb"})) == {
+    assert ok(api.confirm(model["modelId"])) == {
         "modelId": model["modelId"],
         "name": "box",
         "status": "PENDING",
@@ -81,24 +82,23 @@ def test_other_file_types_upload_and_then_say_what_to_upload_instead(api: Api, f
     (model,) = api.create("other", file_type=file_type)
     assert model["uploadKey"].endswith(f"/model.{file_type}")
     assert api.put(model["uploadUrl"], b"content", wire.FILE_TYPES[file_type]).status_code == 200
-    ok(api.post(f"/models/{model['modelId']}/confirm", {"fileType": file_type}))
+    ok(api.confirm(model["modelId"], file_type))
     assert "export it as GLB" in api.processed(model["modelId"])["errorMessage"]
 
 
 def test_confirming_needs_an_upload_and_the_recorded_type(api: Api) -> None:
     (model,) = api.create("box")
-    confirm = f"/models/{model['modelId']}/confirm"
-    assert "PUT its file" in refused(api.post(confirm, {"fileType": "glb"}), 409, "not_uploaded")
+    assert "PUT its file" in refused(api.confirm(model["modelId"]), 409, "not_uploaded")
     api.put(model["uploadUrl"], box())
-    assert "recorded as glb" in refused(api.post(confirm, {"fileType": "usdz"}), 409, "file_type_mismatch")
-    refused(api.post(confirm, {"fileType": "docx"}), 422, "invalid_request")
-    refused(api.post("/models/nobody/confirm", {"fileType": "glb"}), 404, "model_not_found")
+    assert "recorded as glb" in refused(api.confirm(model["modelId"], "usdz"), 409, "file_type_mismatch")
+    refused(api.confirm(model["modelId"], "docx"), 422, "invalid_request")
+    refused(api.confirm("nobody"), 404, "model_not_found")
     assert api.state(model["modelId"])["status"] == "PENDING"
 
 
 def test_confirming_twice_is_harmless(api: Api) -> None:
     model_id = api.ready()
-    again = ok(api.post(f"/models/{model_id}/confirm", {"fileType": "glb"}))
+    again = ok(api.confirm(model_id))
     assert set(again) == {"modelId", "name", "status", "filePath"} and again["modelId"] == model_id
     assert api.state(model_id)["status"] == "READY"
 
@@ -107,7 +107,7 @@ def test_a_file_may_be_sent_again_until_it_is_confirmed(api: Api) -> None:
     (model,) = api.create("box")
     assert api.put(model["uploadUrl"], b"a first try that went wrong").status_code == 200
     assert api.put(model["uploadUrl"], box()).status_code == 200
-    ok(api.post(f"/models/{model['modelId']}/confirm", {"fileType": "glb"}))
+    ok(api.confirm(model["modelId"]))
     assert api.processed(model["modelId"])["status"] == "READY"
     refused(api.put(model["uploadUrl"], b"too late"), 409, "already_confirmed")
     assert api.get(f"/files/{model['uploadKey']}").content == box()
@@ -124,28 +124,24 @@ def test_the_url_is_bound_to_its_content_type_and_file(api: Api) -> None:
     ):
         refused(api.put(url, box(), content_type), 403, "signature_does_not_match")
     for model in (first, second):
-        refused(api.post(f"/models/{model['modelId']}/confirm", {"fileType": "glb"}), 409, "not_uploaded")
+        refused(api.confirm(model["modelId"]), 409, "not_uploaded")
 
 
 def test_an_upload_without_a_content_type_is_refused(api: Api) -> None:
     (model,) = api.create("box")
-    refused(httpx.put(model["uploadUrl"], content=box()), 403, "signature_does_not_match")
+    refused(api.put(model["uploadUrl"], box(), None), 403, "signature_does_not_match")
 
 
 def test_an_interrupted_upload_leaves_nothing(api: Api) -> None:
     (model,) = api.create("box")
 
-    def breaks_off() -> object:
+    def breaks_off() -> Iterator[bytes]:
         yield box()[:100]
         raise ConnectionError("the cable")
 
     with pytest.raises(ConnectionError):
-        httpx.put(
-            model["uploadUrl"],
-            content=breaks_off(),
-            headers={"Content-Type": wire.FILE_TYPES["glb"], "Content-Length": str(len(box()))},
-        )
-    refused(api.post(f"/models/{model['modelId']}/confirm", {"fileType": "glb"}), 409, "not_uploaded")
+        api.put(model["uploadUrl"], breaks_off(), **{"Content-Length": str(len(box()))})
+    refused(api.confirm(model["modelId"]), 409, "not_uploaded")
 
 
 @pytest.mark.parametrize(
@@ -177,25 +173,50 @@ def test_what_the_client_calls_its_file_never_names_a_path(api: Api) -> None:
     assert ".." not in model["uploadUrl"] and "passwd" not in model["uploadUrl"]
 
 
-def test_an_expired_url_says_so_and_a_fresh_one_works(studio_app_with_clock: tuple[FastAPI, Clock, str]) -> None:
-    app, clock, key = studio_app_with_clock
-    with listening(app) as url, client_of(url, key) as api:
-        (model,) = api.create("box")
-        clock.now += wire.UPLOAD_URL_SECONDS - 1
-        assert api.put(model["uploadUrl"], box()).status_code == 200
-        clock.now += 1
-        message = refused(api.put(model["uploadUrl"], box()), 403, "request_expired")
-        assert wire.UPLOAD_EXPIRED in message and "POST /models" in message
-        assert api.put(api.create("box")[0]["uploadUrl"], box()).status_code == 200
+def test_an_expired_url_says_so_and_a_fresh_one_works(inside: InProcess) -> None:
+    api = inside.api
+    (model,) = api.create("box")
+    inside.clock.now += wire.UPLOAD_URL_SECONDS - 1
+    assert api.put(model["uploadUrl"], box()).status_code == 200
+    inside.clock.now += 1
+    message = refused(api.put(model["uploadUrl"], box()), 403, "request_expired")
+    assert wire.UPLOAD_EXPIRED in message and "POST /models" in message
+    assert api.put(api.create("box")[0]["uploadUrl"], box()).status_code == 200
 
 
-def test_a_file_over_the_limit_is_refused_however_it_arrives(studio_app_with_clock: tuple[FastAPI, Clock, str]) -> None:
-    app, _, key = studio_app_with_clock
-    with listening(app) as url, client_of(url, key) as api:
-        (model,) = api.create("box")
-        limit = app.state.studio.upload_limit
-        headers = {"Content-Type": wire.FILE_TYPES["glb"]}
-        for content in (b"x" * (limit + 1), iter([b"x" * limit, b"x"])):
-            answer = httpx.put(model["uploadUrl"], content=content, headers=headers)
-            assert f"{limit:,}" in refused(answer, 413, "file_too_large")
-        assert httpx.put(model["uploadUrl"], content=b"x" * limit, headers=headers).status_code == 200
+def test_a_file_over_the_limit_is_refused_however_it_arrives(inside: InProcess) -> None:
+    api, limit = inside.api, inside.studio.upload_limit
+    (model,) = api.create("box")
+    announced = b"x" * (limit + 1)
+    streamed = [b"x" * limit, b"x"]
+    endless = (b"x" * limit for _ in range(100))
+    for content in (announced, iter(streamed), endless):
+        assert f"{limit:,}" in refused(api.put(model["uploadUrl"], content), 413, "file_too_large")
+    refused(api.confirm(model["modelId"]), 409, "not_uploaded")
+    assert api.put(model["uploadUrl"], b"x" * limit).status_code == 200
+
+
+def test_without_a_confirmation_a_file_is_not_looked_at(inside: InProcess) -> None:
+    api = inside.api
+    (waiting,) = api.create("waiting")
+    api.put(waiting["uploadUrl"], box())
+    assert api.processed(api.upload("confirmed later"))["status"] == "READY"
+    assert api.state(waiting["modelId"])["status"] == "PENDING"
+
+
+def test_the_largest_file_is_one_gigabyte(api: Api) -> None:
+    (model,) = api.create("box")
+    port = int(api.origin.rpartition(":")[2])
+    target = model["uploadUrl"].removeprefix(api.origin)
+
+    def asked(size: int) -> bytes:
+        """What a client that asks before it sends, as curl does, is told of a file of that size."""
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(
+                f"PUT {target} HTTP/1.1\r\nHost: studio\r\nContent-Type: {wire.FILE_TYPES['glb']}\r\n"
+                f"Content-Length: {size}\r\nExpect: 100-continue\r\n\r\n".encode()
+            )
+            return connection.recv(4096).partition(b"\r\n")[0]
+
+    assert asked(1024**3) == b"HTTP/1.1 100 Continue"
+    assert asked(1024**3 + 1).startswith(b"HTTP/1.1 413 ")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from glossi_sync.service import wire
 from glossi_sync.studio.api.errors import Refusal
 from glossi_sync.studio.records import Records
 from glossi_sync.studio.signing import UploadSigner
@@ -39,7 +40,7 @@ class Audience:
     """Who, beside its owner, holds on to an embedded studio (``wire.ATTACH_PATH``)."""
 
     listeners: int = 0
-    closed: bool = False
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
     """The studio is about to end: nobody can hold on to it any more."""
     on_change: Callable[[], None] = field(default=lambda: None)
 
@@ -78,10 +79,18 @@ TheStudio = Annotated[Studio, Depends(_studio)]
 TheWorkspace = Annotated[str, Depends(_workspace)]
 """The id of the workspace whose key the request carries; ``gate`` has checked it."""
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-Text = Annotated[str, StringConstraints(max_length=1000, pattern=_PRINTABLE)]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _one_line(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("must be one line, without control characters")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_one_line)]
 """A name, a description: one line of at most 1000 characters."""
-Id = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 
 
 class Body(BaseModel):
@@ -109,19 +118,3 @@ def check_length(length: int, of: str) -> None:
 def some(names: list[str]) -> str:
     """The first few of many names, for a message."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
-
-
-__all__ = [
-    "Audience",
-    "Body",
-    "Id",
-    "Studio",
-    "Templates",
-    "Text",
-    "TheStudio",
-    "TheWorkspace",
-    "check_batch",
-    "check_length",
-    "some",
-    "wire",
-]

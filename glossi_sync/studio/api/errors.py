@@ -18,15 +18,18 @@ from glossi_sync.service import wire
 log = logging.getLogger(__name__)
 
 
-class Refusal(Exception):
-    """An answer that is not what was asked for. ``code`` is for programs, ``message`` for people."""
+class Refusal(HTTPException):
+    """An answer that is not what was asked for. ``code`` is for programs, ``message`` for people.
+
+    It is an HTTPException because those alone come through FastAPI's reading of a body unchanged.
+    """
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__(status, message, headers)
         self.code = code
-        self.message = message
-        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        return _response(self.status_code, self.code, self.detail, self.headers)
 
 
 class ErrorDetail(BaseModel):
@@ -43,7 +46,7 @@ def documented(**why: str) -> dict[int | str, dict[str, Any]]:
     return {int(name.lstrip("_")): {"model": ErrorAnswer, "description": reason} for name, reason in why.items()}
 
 
-def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     body = wire.ErrorBody(error=wire.ErrorDetail(code=code, message=message))
     return JSONResponse(body, status, headers=dict(headers or {}))
 
@@ -53,27 +56,48 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Refusal)
     async def refused(_: Request, error: Refusal) -> JSONResponse:
-        return error_response(error.status, error.code, error.message, error.headers)
+        return error.response()
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         mistakes = error.errors()
         if any(mistake["type"] == "json_invalid" for mistake in mistakes):
-            return error_response(400, "invalid_json", "the request's body is not valid JSON")
-        return error_response(422, "invalid_request", "; ".join(map(_sentence, mistakes[:10])))
+            return _invalid_json()
+        if any(mistake["loc"] == ("body",) for mistake in mistakes) and not _says_json(request):
+            # FastAPI leaves such a body unread, and would complain that bytes are not an object.
+            return _response(
+                415,
+                "unsupported_media_type",
+                "send the request's body as JSON, with the header Content-Type: application/json",
+            )
+        return _response(422, "invalid_request", "; ".join(map(_sentence, mistakes[:10])))
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            # FastAPI's own, for a body that no JSON parser takes: not UTF-8, nested too deeply, a number too long.
+            return _invalid_json()
         status = HTTPStatus(error.status_code)
         message = f"{request.method} {request.url.path}: {status.phrase.lower()}"
-        return error_response(status, status.name.lower(), message, error.headers)
+        return _response(status, status.name.lower(), message, error.headers)
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return error_response(500, "internal_error", f"the studio failed: {type(error).__name__}; its log says more")
+        # A full disk has a plain name; what a defect calls itself helps nobody but who reads the log.
+        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        return _response(500, "internal_error", f"the studio failed: {reason}; its log says more")
+
+
+def _invalid_json() -> JSONResponse:
+    return _response(400, "invalid_json", "the request's body is not valid JSON")
+
+
+def _says_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def _sentence(mistake: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in mistake["loc"] if part not in {"body", "query", "path"})
-    return f"{where or 'the body'}: {mistake['msg']}"
+    return f"{where or 'the body'}: {mistake['msg'].removeprefix('Value error, ')}"

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from glossi_sync.service import wire
-from glossi_sync.studio.api.errors import error_response
+from glossi_sync.studio.api.errors import Refusal
 from glossi_sync.studio.records import Records, hash_of_key, keys
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -40,23 +40,20 @@ class Gate:
         workspace_id = await self._workspace_of(headers.get(wire.API_KEY_HEADER))
         if workspace_id is None:
             problem = "is not valid" if wire.API_KEY_HEADER in headers else "is missing"
-            refusal = error_response(
+            refusal = Refusal(
                 401,
                 "unauthorized",
                 f"the API key {problem}: send this workspace's key in the header {wire.API_KEY_HEADER}",
                 {"WWW-Authenticate": f'ApiKey header="{wire.API_KEY_HEADER}"'},
             )
-            await refusal(scope, receive, send)
+            await refusal.response()(scope, receive, send)
             return
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            await _too_large(scope, receive, send)
+        # The server has seen to it that this is a number.
+        if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:
+            await _too_large().response()(scope, receive, send)
             return
         scope.setdefault("state", {})["workspace_id"] = workspace_id
-        try:
-            await self._app(scope, _limited(receive), send)
-        except _BodyTooLarge:
-            await _too_large(scope, receive, send)
+        await self._app(scope, _limited(receive), send)
 
     async def _workspace_of(self, api_key: str | None) -> str | None:
         if api_key is None:
@@ -73,10 +70,6 @@ class Gate:
         return found
 
 
-class _BodyTooLarge(Exception):
-    pass
-
-
 def _limited(receive: Receive) -> Receive:
     received = 0
 
@@ -85,17 +78,16 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > MAX_BODY_BYTES:
-            raise _BodyTooLarge
+            raise _too_large()
         return message
 
     return counted
 
 
-async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
-    refusal = error_response(
+def _too_large() -> Refusal:
+    return Refusal(
         413, "body_too_large", f"the request's body is larger than {MAX_BODY_BYTES:,} bytes: send several requests"
     )
-    await refusal(scope, receive, send)
 
 
 def _below(path: str, prefix: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
@@ -46,8 +48,8 @@ async def health(studio: TheStudio) -> Health:
 
 @attach_router.get(wire.ATTACH_PATH, include_in_schema=False)
 async def attach(studio: TheStudio) -> Response:
-    """An answer without an end, which keeps an embedded studio from leaving with its first owner."""
-    if studio.audience.closed:
+    """An answer that ends with the studio, which keeps an embedded studio from leaving with its first owner."""
+    if studio.audience.closed.is_set():
         raise Refusal(503, "closing", "this studio is about to end: start another")
     return _Attachment(studio.audience)
 
@@ -63,7 +65,17 @@ class _Attachment(Response):
             headers = [(b"content-type", b"text/plain")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"attached\n", "more_body": True})
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            ends = [asyncio.create_task(_disconnected(receive)), asyncio.create_task(self._audience.closed.wait())]
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for end in ends:
+                    end.cancel()
+            await send({"type": "http.response.body", "body": b""})
         finally:
             self._audience.change(-1)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

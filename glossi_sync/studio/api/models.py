@@ -129,11 +129,11 @@ def _state(model: rows.Model) -> ModelState:
 
 
 @router.post(
-    wire.MODEL_CONFIRM_PATH.replace("modelId", "model_id"),
+    wire.MODEL_CONFIRM_PATH,
     responses=documented(_404="No such model.", _409="Nothing was uploaded, or the record is of another file type."),
 )
 async def confirm_upload(
-    model_id: Annotated[Id, Path()], body: ConfirmUpload, studio: TheStudio, workspace_id: TheWorkspace
+    model_id: Annotated[Id, Path(alias="modelId")], body: ConfirmUpload, studio: TheStudio, workspace_id: TheWorkspace
 ) -> ConfirmedModel:
     """Finish the upload: the file is final, and is processed. To confirm again changes nothing."""
     now = studio.clock()

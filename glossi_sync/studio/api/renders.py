@@ -110,11 +110,13 @@ async def start_renders(body: StartRenders, studio: TheStudio, workspace_id: The
 
 
 @router.get(
-    wire.RENDER_PATH.replace("jobId", "job_id"),
+    wire.RENDER_PATH,
     response_model_exclude_none=True,
     responses=documented(_404="No such job."),
 )
-async def render_status(job_id: Annotated[Id, Path()], studio: TheStudio, workspace_id: TheWorkspace) -> RenderJob:
+async def render_status(
+    job_id: Annotated[Id, Path(alias="jobId")], studio: TheStudio, workspace_id: TheWorkspace
+) -> RenderJob:
     """How far a job is: its files where it is COMPLETED, the reason where it is FAILED."""
 
     def look(connection: Connection) -> tuple[rows.RenderJob, tuple[rows.Render, ...]]:
@@ -143,10 +145,12 @@ async def render_status(job_id: Annotated[Id, Path()], studio: TheStudio, worksp
 
 
 @router.post(
-    wire.RENDER_RETRY_PATH.replace("jobId", "job_id"),
+    wire.RENDER_RETRY_PATH,
     responses=documented(_404="No such job.", _409="The job is not FAILED."),
 )
-async def retry_render(job_id: Annotated[Id, Path()], studio: TheStudio, workspace_id: TheWorkspace) -> RetriedRender:
+async def retry_render(
+    job_id: Annotated[Id, Path(alias="jobId")], studio: TheStudio, workspace_id: TheWorkspace
+) -> RetriedRender:
     """Queue a FAILED job again, in a new batch."""
     batch_id = studio.new_id()
     now = studio.clock()

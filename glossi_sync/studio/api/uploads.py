@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path as FilePath
 
 from fastapi import APIRouter, Query, Request, Response
@@ -48,13 +47,11 @@ async def upload(
     try:
         model_id = await _addressee(upload_key, request, studio, expires, signature)
         file = await studio.storage.receive(request.stream(), studio.upload_limit)
-    except TooLarge:
-        raise _too_large(studio.upload_limit) from None
     except ClientDisconnect:
         raise Refusal(400, "upload_interrupted", "the upload was interrupted: PUT the file again") from None
-    except Refusal:
-        await _drain(request.stream())
-        raise
+    except (Refusal, TooLarge) as error:
+        await _drain(request)
+        raise _too_large(studio.upload_limit) if isinstance(error, TooLarge) else error from None
     try:
         await studio.records.write(lambda connection: _place(connection, studio.storage, model_id, file, upload_key))
     finally:
@@ -97,12 +94,14 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(413, "file_too_large", f"the file is larger than {limit:,} bytes, the most that a model may have")
 
 
-async def _drain(chunks: AsyncIterator[bytes]) -> None:
+async def _drain(request: Request) -> None:
     # Many a client reads no answer before it has sent its body, and would see a broken connection in place of the
-    # reason.
+    # reason. One that asks first, as curl does with a large file, is told before it sends anything.
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return
     left = _DRAINED_BYTES
     try:
-        async for chunk in chunks:
+        async for chunk in request.stream():
             left -= len(chunk)
             if left <= 0:
                 return

@@ -13,8 +13,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,16 +25,18 @@ from numpy.typing import NDArray
 from glossi_sync.studio.engines import EngineError, EngineUnavailable, RenderedFile, RenderRequest
 from glossi_sync.studio.engines.framing import NothingInView, Outline, Stand, blend, frame
 from glossi_sync.studio.engines.glb import Glb
+from glossi_sync.studio.engines.light_probe import light_probe
 from glossi_sync.studio.engines.naming import display_name, file_name, variant_labels
-from glossi_sync.studio.engines.panorama import LightSamples, light_samples, panorama
+from glossi_sync.studio.engines.panorama import light_samples
 from glossi_sync.studio.engines.pictures import write_png
 from glossi_sync.studio.engines.video import CODECS, Codec, write_video
 from glossi_sync.studio.template import Environment, Shot, View
 
-if TYPE_CHECKING:  # At run time ``stage`` is imported when a job is rendered: it needs filly, which may be missing.
+if TYPE_CHECKING:  # At run time they are imported when a job is rendered: they need filly, which may be missing.
     import filly
 
-    from glossi_sync.studio.engines.stage import BeautyScene, CasterScene, Product
+    from glossi_sync.studio.engines.casters import CasterScene, Product
+    from glossi_sync.studio.engines.stage import BeautyScene
 
 SIZES: tuple[tuple[int, int], ...] = ((1280, 720), (1920, 1080), (3840, 2160))
 """Width and height by imageQuality and videoResolution: 720p, 1080p, 4K (guide, "Render Settings Explained")."""
@@ -40,14 +44,25 @@ SIZES: tuple[tuple[int, int], ...] = ((1280, 720), (1920, 1080), (3840, 2160))
 MENDING = "apt-get install libgl1 libegl1 libgl1-mesa-dri libx11-6"
 """The line that gives a Debian or Ubuntu machine what Filament needs."""
 
-_STILL_PASSES = (16, 16, 9)
-"""Passes of a still by imageQuality."""
-_FRAME_PASSES = (2, 4, 8)
-"""Passes of a video frame by videoQuality."""
-_STILL_SHADOWS, _FRAME_SHADOWS = 160, 32
-"""Directions of light that the floor's shadows are made of."""
-_STILL_PATCH, _FRAME_PATCH = 576, 320
-"""Texels along the side of the floor's patch."""
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What one picture or frame is made of."""
+
+    passes: int
+    """Drawings that are averaged: clean edges, soft shadows of the product on itself."""
+    shadows: int
+    """Directions of light that the shadows on the floor are made of."""
+    patch: int
+    """Texels along the side of the floor's patch, which carries those shadows."""
+
+
+_STILLS = (Effort(8, 128, 576), Effort(6, 160, 576), Effort(6, 160, 768))
+"""By imageQuality."""
+
+_FRAMES = (Effort(2, 24, 320), Effort(3, 32, 320), Effort(6, 64, 448))
+"""By videoQuality."""
+
 _TURN_VIEWS = 24
 """Positions in which a turning product's outline is measured."""
 _ENVIRONMENTS_KEPT = 8
@@ -62,6 +77,11 @@ class Draft:
     size: tuple[int, int]
     passes: int = 2
     shadows: int = 8
+
+    @property
+    def effort(self) -> Effort:
+        """The same for stills and frames."""
+        return Effort(self.passes, self.shadows, patch=192)
 
 
 class FilamentEngine:
@@ -103,18 +123,15 @@ class FilamentEngine:
         ):
             if value not in (0, 1, 2):
                 raise EngineError(f"{kind} is {value}; it must be 0, 1 or 2")
-        with _renderer() as renderer:
-            return _Job(renderer, request, self._draft).run()
+        with _workbench() as bench:
+            return _Job(bench, request, self._draft).run()
 
 
 class _Job:
     """One request on its way; the loops, and what they share."""
 
-    def __init__(self, renderer: filly.Renderer, request: RenderRequest, draft: Draft | None) -> None:
-        from glossi_sync.studio.engines import stage
-
-        self._stage = stage
-        self._renderer = renderer
+    def __init__(self, bench: _Workbench, request: RenderRequest, draft: Draft | None) -> None:
+        self._bench = bench
         self._template = request.template
         self._folder = request.folder
         settings = self._settings = request.settings
@@ -123,16 +140,15 @@ class _Job:
         self._sources = request.models if settings.render_variants else request.models[:1]
         self._still_size = draft.size if draft else SIZES[settings.image_quality]
         self._frame_size = draft.size if draft else SIZES[settings.video_resolution]
-        self._still_passes = draft.passes if draft else _STILL_PASSES[settings.image_quality]
-        self._frame_passes = draft.passes if draft else _FRAME_PASSES[settings.video_quality]
-        self._samples = light_samples(self._template, draft.shadows if draft else _STILL_SHADOWS)
-        self._frame_samples = light_samples(self._template, draft.shadows if draft else _FRAME_SHADOWS)
+        self._still_effort = draft.effort if draft else _STILLS[settings.image_quality]
+        self._frame_effort = draft.effort if draft else _FRAMES[settings.video_quality]
         self._taken: set[str] = set()
 
     def run(self) -> tuple[RenderedFile, ...]:
         """Every picture and video of the job, ordered by camera, then by look."""
-        stage = self._stage
-        casters = stage.CasterScene(self._renderer)
+        from glossi_sync.studio.engines.casters import CasterScene
+
+        casters = CasterScene(self._bench.renderer)
         products: list[Product] = []
         files: dict[tuple[int, int], RenderedFile] = {}
         try:
@@ -187,8 +203,13 @@ class _Job:
 
     @contextmanager
     def _set(self) -> Iterator[BeautyScene]:
-        beauty = self._stage.BeautyScene(
-            self._renderer, self._template, _environment(self._renderer, self._template.environment)
+        from glossi_sync.studio.engines.stage import BeautyScene
+
+        beauty = BeautyScene(
+            self._bench.renderer,
+            self._template,
+            self._bench.environment(self._template.environment),
+            self._bench.rest,
         )
         try:
             yield beauty
@@ -196,15 +217,18 @@ class _Job:
             beauty.close()
 
     def _still(self, beauty: BeautyScene, cast: _Cast, stand: Stand, view: View, name: str) -> None:
-        cast.turn(0.0, self._samples, _STILL_PATCH)
-        picture = beauty.draw(stand, view.azimuth, self._still_size, self._still_passes)
+        effort = self._still_effort
+        cast.turn(0.0, effort)
+        picture = beauty.draw(stand, view.azimuth, self._still_size, effort.passes)
         write_png(picture, self._folder / name)
 
     def _video(self, beauty: BeautyScene, cast: _Cast, shot: Shot, stands: list[Stand], name: str) -> str:
+        effort = self._frame_effort
+
         def draw(index: int) -> NDArray[np.uint8]:
-            cast.turn(_turned(shot, index), self._frame_samples, _FRAME_PATCH)
-            stand = stands[index % len(stands)]
-            return beauty.draw(stand, shot_view(shot, index).azimuth, self._frame_size, self._frame_passes)
+            cast.turn(_turned(shot, index), effort)
+            stand, azimuth = stands[index % len(stands)], shot_view(shot, index).azimuth
+            return beauty.draw(stand, azimuth, self._frame_size, effort.passes)
 
         path = self._folder / name
         write_video(
@@ -217,29 +241,26 @@ class _Cast:
     """One product on the set: turned, dressed, and its shadow laid on the floor; each only when it changes."""
 
     def __init__(self, casters: CasterScene, beauty: BeautyScene, product: Product, scale: float) -> None:
-        from glossi_sync.studio.engines import stage
-
-        self._placed = stage.placed
         self._casters, self._beauty, self._product, self._scale = casters, beauty, product, scale
         self._shape = casters.add(product)
         self._asset, self._model = beauty.add(product, scale)
-        self._lit: tuple[float, int, int] | None = None
+        self._lit: tuple[float, Effort] | None = None
 
     def wear(self, variant: int | None) -> None:
         """Put on a material variant by its index; None leaves the file's own look."""
         if variant is not None:
             self._model.apply_variant(variant)
 
-    def turn(self, degrees: float, samples: LightSamples, size: int) -> None:
+    def turn(self, degrees: float, effort: Effort) -> None:
         """Turn the product, and light the floor anew."""
-        state = (degrees, len(samples.directions), size)
-        if state == self._lit:
+        if (degrees, effort) == self._lit:
             return
-        transform = self._placed(self._product, self._scale, degrees)
+        transform = self._product.placed(self._scale, degrees)
         self._model.transform = transform
-        light = self._casters.shade(self._shape, transform, samples.directions, samples.weights, size)
+        samples = light_samples(self._beauty.template, effort.shadows)
+        light = self._casters.shade(self._shape, transform, samples.directions, samples.weights, effort.patch)
         self._beauty.light_floor(light)
-        self._lit = state
+        self._lit = degrees, effort
 
     def close(self) -> None:
         self._shape.close()
@@ -260,9 +281,6 @@ class _Framed:
     """Cameras for all products of a job together: each stand must suit every one of them."""
 
     def __init__(self, casters: CasterScene, products: list[Product], scale: float) -> None:
-        from glossi_sync.studio.engines import stage
-
-        self._placed = stage.placed
         self._casters = casters
         self._products = products
         self._scale = scale
@@ -279,7 +297,10 @@ class _Framed:
         turns = tuple(shot.turn * k / _TURN_VIEWS for k in range(_TURN_VIEWS)) if shot.turn else (0.0,)
         if shot.to is None:
             return [self._stand(shot.view, size, turns)]
-        return [self._stand(shot_view(shot, index), size, (_turned(shot, index),)) for index in range(shot.frames)]
+        stands = [self._stand(shot_view(shot, index), size, (_turned(shot, index),)) for index in range(shot.frames)]
+        # One reach for all of them: frames of one size are drawn on one canvas.
+        reach = max(s.reach[0] for s in stands), max(s.reach[1] for s in stands)
+        return [replace(stand, reach=reach) for stand in stands]
 
     def close(self) -> None:
         for model in self._models:
@@ -299,7 +320,7 @@ class _Framed:
         found: list[Outline] = []
         for product, model in zip(self._products, self._models, strict=True):
             model.visible = True
-            outline = self._casters.outline(model, (self._placed(product, self._scale, turn) for turn in turns), stand)
+            outline = self._casters.outline(model, (product.placed(self._scale, turn) for turn in turns), stand)
             model.visible = False
             if outline is not None:
                 found.append(outline)
@@ -342,51 +363,63 @@ def _nothing(request: RenderRequest) -> str:
     )
 
 
+@dataclass(slots=True)
+class _Workbench:
+    """A thread's renderer, and what is kept from job to job: its objects belong to the thread that made it."""
+
+    renderer: filly.Renderer
+    rest: filly.RenderTarget
+    """Never closed: what Filament's passes may look at while nothing is drawn (see ``BeautyScene.close``)."""
+    environments: dict[Environment, filly.Environment]
+    jobs: int = 0
+
+    def environment(self, environment: Environment) -> filly.Environment:
+        """The environment in the renderer; the last few are kept, since filtering one takes half a second."""
+        kept = self.environments
+        if environment in kept:
+            kept[environment] = kept.pop(environment)
+            return kept[environment]
+        while len(kept) >= _ENVIRONMENTS_KEPT:
+            kept.pop(next(iter(kept))).close()
+        with TemporaryDirectory() as folder:  # Filament reads what is filtered already from a file alone.
+            path = Path(folder) / "environment.ktx"
+            path.write_bytes(light_probe(environment).ktx())
+            kept[environment] = self.renderer.load_environment_ktx(path)
+        return kept[environment]
+
+
 _local = threading.local()
-"""The renderer of each thread, and how many jobs it has done: its objects belong to the thread that made it."""
 
 
 @contextmanager
-def _renderer() -> Iterator[filly.Renderer]:
-    """This thread's renderer, made at its first job and again after many; dropped after a failure of its own."""
+def _workbench() -> Iterator[_Workbench]:
+    """This thread's, made at its first job and again after many; dropped after a failure of its own."""
     try:
         import filly
     except ImportError as error:
         raise EngineUnavailable(_missing(str(error))) from error
-    renderer: filly.Renderer | None = getattr(_local, "renderer", None)
-    if renderer is not None and _local.jobs >= _JOBS_A_RENDERER:
-        renderer.close()
-        renderer = None
-    if renderer is None:
+    bench: _Workbench | None = getattr(_local, "bench", None)
+    if bench is not None and bench.jobs >= _JOBS_A_RENDERER:
+        bench.renderer.close()
+        bench = None
+    if bench is None:
         filly.set_log_level("error")
         try:
             renderer = filly.Renderer()
         except filly.FillyError as error:
             raise EngineUnavailable(_missing(str(error))) from error
-        _local.renderer, _local.jobs, _local.environments = renderer, 0, {}
-    _local.jobs += 1
+        bench = _local.bench = _Workbench(renderer, renderer.create_render_target(width=16, height=16), {})
+    bench.jobs += 1
     try:
-        yield renderer
+        yield bench
     except EngineError:
         raise
     except filly.FillyError as error:
-        _local.renderer = None
-        renderer.close()
+        _local.bench = None
+        bench.renderer.close()
         raise EngineError(
             f"Filament failed: {error}. Retry; if it fails again, the model asks too much of it"
         ) from error
-
-
-def _environment(renderer: filly.Renderer, environment: Environment) -> filly.Environment:
-    """The environment in the renderer; the last few are kept, since filtering one for reflections takes seconds."""
-    kept: dict[Environment, filly.Environment] = _local.environments
-    if environment in kept:
-        kept[environment] = kept.pop(environment)
-        return kept[environment]
-    while len(kept) >= _ENVIRONMENTS_KEPT:
-        kept.pop(next(iter(kept))).close()
-    kept[environment] = renderer.create_environment(panorama(environment))
-    return kept[environment]
 
 
 @cache

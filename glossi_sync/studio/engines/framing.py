@@ -24,11 +24,17 @@ class Stand:
     target: tuple[float, float, float]
     field_of_view: float
     aspect: float
+    reach: tuple[float, float] = (1.0, 1.0)
+    """How far from the frame's centre the product goes, across and upwards: 1 to the frame's edge (or beyond)."""
 
     @property
     def distance(self) -> float:
         """From the camera to its target."""
         return float(np.linalg.norm(np.subtract(self.position, self.target)))
+
+    def pixels_per_radius(self, height: int) -> float:
+        """How many of a frame's ``height`` pixels one product radius takes at the camera's target."""
+        return height / 2 / float(np.tan(np.radians(self.field_of_view / 2))) / self.distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,9 @@ class Outline:
         """Whether it touches the frame's edge, so that it may well go on beyond."""
         return min(self.left, self.bottom) < -0.995 or max(self.right, self.top) > 0.995
 
+
+_ROOM = 0.03
+"""Left around an outline: for its being measured in coarse pixels, and at some positions of a turn only."""
 
 Measure = Callable[[Stand], Outline | None]
 """How the product lies in the frame from a stand; None where nothing of it is seen."""
@@ -81,7 +90,9 @@ def frame(view: View, aspect: float, centre: NDArray[np.float64], measure: Measu
     target, distance = np.array(centre, np.float64), 1.1 / np.sin(np.arctan(half))
     stand = _stand(target, back, distance, view.field_of_view, aspect)
     whole = min(view.fill, 0.9)
-    for _ in range(6):
+    # What is seen grows as its distance shrinks: that of its widest part, which lies ``depth`` before the centre.
+    depth, before = 0.0, (0.0, 0.0)
+    for _ in range(10):
         outline = measure(stand)
         if outline is None:
             raise NothingInView
@@ -91,15 +102,21 @@ def frame(view: View, aspect: float, centre: NDArray[np.float64], measure: Measu
         right, up, _back = axes(stand)
         high = np.tan(np.radians(view.field_of_view / 2)) * distance
         x, y = (outline.left + outline.right) / 2, (outline.bottom + outline.top) / 2
-        target = target + right * (x * high * aspect) + up * (y * high)
-        change = outline.fill / whole
-        distance *= change
-        stand = _stand(target, back, distance, view.field_of_view, aspect)
-        if abs(change - 1) < 0.004 and max(abs(x), abs(y)) < 0.004:
+        if abs(outline.fill / whole - 1) < 0.004 and max(abs(x), abs(y)) < 0.004:
             break
+        if before[0] and abs(before[0] - outline.fill) > 0.02:
+            seen = (before[0] * before[1] - outline.fill * distance) / (before[0] - outline.fill)
+            depth = float(np.clip(seen, -1.0, 1.0))
+        before = outline.fill, distance
+        target = target + right * (x * high * aspect) + up * (y * high)
+        distance = max(depth + (distance - depth) * outline.fill / whole, 1.02)
+        stand = _stand(target, back, distance, view.field_of_view, aspect)
+    outline = measure(stand)
+    if outline is None:
+        raise NothingInView
     if view.aim == (0.0, 0.0) and view.fill <= whole:
-        return stand
-    return _closer(stand, view, whole, measure(stand))
+        return replace(stand, reach=_reach(outline))
+    return _closer(stand, view, whole, outline)
 
 
 def blend(first: View, last: View, t: float) -> View:
@@ -138,10 +155,13 @@ def _stand(
     )
 
 
-def _closer(stand: Stand, view: View, whole: float, outline: Outline | None) -> Stand:
+def _reach(outline: Outline) -> tuple[float, float]:
+    across, upwards = max(-outline.left, outline.right), max(-outline.bottom, outline.top)
+    return min(1.0, across + _ROOM), min(1.0, upwards + _ROOM)
+
+
+def _closer(stand: Stand, view: View, whole: float, outline: Outline) -> Stand:
     """A view of a part: the whole product is framed first, then the camera aims and comes closer."""
-    if outline is None:
-        raise NothingInView
     right, up, back = axes(stand)
     high = np.tan(np.radians(view.field_of_view / 2)) * stand.distance
     x = (outline.left + outline.right) / 2 + view.aim[0] * (outline.right - outline.left) / 2

@@ -7,6 +7,7 @@ along +Z, and azimuth grows to the left (the panorama is seen from inside, +X li
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,19 +49,30 @@ def disc(axis: NDArray[np.float64], angular_diameter: float, count: int) -> NDAr
     return unit
 
 
+def panorama_directions(height: int, rotation: float = 0.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where a panorama's pixels lie (height, 2 * height, 3), unit vectors, and their solid angles (height, 2 * height).
+
+    ``rotation`` turns the directions about the vertical, in degrees.
+    """
+    step = np.pi / height
+    elevation = np.pi / 2 - (np.arange(height) + 0.5) * step
+    azimuth = np.pi - (np.arange(2 * height) + 0.5) * step + np.radians(rotation)
+    azimuths, elevations = np.meshgrid(azimuth, elevation)
+    towards = np.stack(
+        [np.sin(azimuths) * np.cos(elevations), np.sin(elevations), np.cos(azimuths) * np.cos(elevations)], axis=-1
+    )
+    return towards, np.cos(elevations) * step**2
+
+
 def panorama(environment: Environment, height: int = 256) -> NDArray[np.float32]:
     """The environment's radiance in every direction."""
     elevation = 90.0 - (np.arange(height) + 0.5) * 180.0 / height
-    azimuth = 180.0 - (np.arange(2 * height) + 0.5) * 180.0 / height + environment.rotation
     stops = environment.gradient
     rows = np.stack(
         [np.interp(elevation, [s.elevation for s in stops], [s.color[c] for s in stops]) for c in range(3)], axis=-1
     )
     pixels = np.repeat(rows[:, None, :], 2 * height, axis=1)
-    azimuths, elevations = np.meshgrid(np.radians(azimuth), np.radians(elevation))
-    towards = np.stack(
-        [np.sin(azimuths) * np.cos(elevations), np.sin(elevations), np.cos(azimuths) * np.cos(elevations)], axis=-1
-    )
+    towards, _ = panorama_directions(height, environment.rotation)
     for box in environment.soft_boxes:
         centre = direction(box.azimuth, box.elevation)
         side = direction(box.azimuth + 90.0, 0.0)
@@ -70,10 +82,13 @@ def panorama(environment: Environment, height: int = 256) -> NDArray[np.float32]
         across = np.degrees(np.arctan2(np.abs(towards @ side), front))
         along = np.degrees(np.arctan2(np.abs(towards @ up), front))
         inside = _soft_step(box.width / 2 - across, box.feather) * _soft_step(box.height / 2 - along, box.feather)
+        if box.elevation > 0:  # The floor hides what hangs below it.
+            inside = inside * _soft_step(np.degrees(np.arcsin(towards[..., 1])), min(box.feather, 5.0))
         pixels += (inside * (ahead > 0))[..., None] * np.array(box.radiance)
     return (pixels * environment.intensity).astype(np.float32)
 
 
+@lru_cache(maxsize=16)
 def light_samples(template: Template, count: int) -> LightSamples:
     """About ``count`` directions for the light of the environment's upper half and of the lights, by their share."""
     pixels = panorama(template.environment, 64).astype(np.float64)[:32]

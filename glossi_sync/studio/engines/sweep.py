@@ -15,7 +15,8 @@ from glossi_sync.studio.template import Backdrop, Grain, Hills
 PATCH = 3.6
 """Half the side of the square of floor, in product radii, that the floor's texture covers."""
 
-_SEGMENTS = 192
+_SEGMENTS, _HILLY_SEGMENTS = 96, 192
+"""Around the surface: what varies along it needs few, a skyline needs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class SweepMesh:
 def sweep_mesh(backdrop: Backdrop) -> SweepMesh:
     """Floor, bend and wall of a backdrop as triangles."""
     profile, lengths = _profile(backdrop)
-    angles = np.arange(_SEGMENTS + 1) * 2 * np.pi / _SEGMENTS
+    segments = _SEGMENTS if backdrop.hills is None else _HILLY_SEGMENTS
+    angles = np.arange(segments + 1) * 2 * np.pi / segments
     radius, height = profile[:, 0], profile[:, 1]
     positions = np.stack(
         [
@@ -123,11 +125,11 @@ def border(size: int) -> NDArray[np.float64]:
 def _profile(backdrop: Backdrop) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Radius and height along the sweep (n, 2), and the length gone, from 0 to 1 (n)."""
     flat, bend = backdrop.flat, min(backdrop.bend, backdrop.height)
-    rings = np.concatenate([np.linspace(0.02, 1, 12) * min(PATCH, flat), np.linspace(min(PATCH, flat), flat, 24)[1:]])
+    rings = np.concatenate([np.linspace(0.02, 1, 6) * min(PATCH, flat), np.linspace(min(PATCH, flat), flat, 16)[1:]])
     floor = np.stack([rings, np.zeros_like(rings)], axis=-1)
-    turn = np.linspace(0, np.pi / 2, 33)[1:]
+    turn = np.linspace(0, np.pi / 2, 25)[1:]
     curve = np.stack([flat + bend * np.sin(turn), bend * (1 - np.cos(turn))], axis=-1)
-    wall_heights = np.linspace(bend, backdrop.height, 37)[1:]
+    wall_heights = np.linspace(bend, backdrop.height, 25)[1:]
     wall = np.stack([np.full_like(wall_heights, flat + bend), wall_heights], axis=-1)
     profile = np.concatenate([[[0.0, 0.0]], floor, curve, wall if backdrop.height > bend else wall[:0]])
     steps = np.linalg.norm(np.diff(profile, axis=0), axis=1)

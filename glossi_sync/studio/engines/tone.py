@@ -55,18 +55,15 @@ def radiance_for(seen: Floats, mapping: ToneMapping) -> Floats:
     return result
 
 
-def encoded(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Linear light 0..1 to sRGB 0..1 (IEC 61966-2-1)."""
-    x = np.clip(light, 0.0, 1.0)
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1 / 2.4, dtype=x.dtype) - 0.055).astype(x.dtype)
-
+_LEVELS = np.arange(256) / 255
+_LIGHT = np.arange(65536) / 65535
 
 DECODED: NDArray[np.uint16] = np.round(
-    65535
-    * np.where(
-        np.arange(256) / 255 <= 0.04045,
-        np.arange(256) / 255 / 12.92,
-        ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4,
-    )
+    65535 * np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
 ).astype(np.uint16)
-"""Linear light (0..65535) of each of the 256 sRGB levels."""
+"""Linear light (0..65535) of each of the 256 sRGB levels (IEC 61966-2-1)."""
+
+ENCODED: NDArray[np.uint16] = np.round(
+    255 * 256 * np.where(_LIGHT <= 0.0031308, 12.92 * _LIGHT, 1.055 * _LIGHT ** (1 / 2.4) - 0.055)
+).astype(np.uint16)
+"""The sRGB level of each linear light (0..65535), in 256ths of a level."""

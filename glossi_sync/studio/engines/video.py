@@ -30,8 +30,8 @@ class Codec:
 
 
 CODECS: tuple[Codec, ...] = (
-    Codec("libx264", "yuv420p", "mp4", "MP4", (("preset", "veryfast"), ("crf", "21"))),
-    Codec("libx264", "yuv420p", "mp4", "MP4", (("preset", "medium"), ("crf", "16"), ("tune", "animation"))),
+    Codec("libx264", "yuv420p", "mp4", "MP4", (("preset", "veryfast"), ("crf", "20"))),
+    Codec("libx264", "yuv420p", "mp4", "MP4", (("preset", "faster"), ("crf", "16"))),
     Codec("prores_ks", "yuv422p10le", "mov", "PRORES", (("profile", "3"), ("vendor", "apl0"))),
 )
 """By videoQuality (guide, "Render Settings Explained"): 0 fastest, 1 balanced, 2 best (ProRes)."""
