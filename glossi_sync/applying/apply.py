@@ -19,12 +19,12 @@ from glossi_sync.applying.events import Emit, Failed, Noted, Recorded, Skipped
 from glossi_sync.applying.ledger import Ledger, settle_doubt
 from glossi_sync.applying.secrets import KeepSecret
 from glossi_sync.applying.stop import Stop, Stopped
-from glossi_sync.applying.waiting import ModelWaits
+from glossi_sync.applying.waiting import ModelWaits, RenderWaits
 from glossi_sync.planning import Action, Change, LargeChange, Plan, Policy, allowance
 from glossi_sync.planning.estimate import group_steps
 from glossi_sync.planning.explain import inputs_of
-from glossi_sync.resources import LIFECYCLES, STEPS, Kind
-from glossi_sync.service import MUTATING, FileChanged, Glossi, ServiceError, Unauthorized
+from glossi_sync.resources import STEPS, Kind, Phase
+from glossi_sync.service import MUTATING, FileChanged, Glossi, RunBlocking, ServiceError, Unauthorized
 from glossi_sync.spec import Desired
 from glossi_sync.state import Bind, Object, PutObject, PutRun, Realised, Run, State, StateError, Unbind, Write
 
@@ -57,7 +57,8 @@ class Setup:
     """What an apply works with, besides its plan.
 
     ``paths`` are the files of the models, by address; ``keep_secret`` keeps the webhook's secret and says where;
-    ``uploads`` is how many files are sent at a time; ``clock`` tells Unix seconds.
+    ``uploads`` is how many files are sent at a time; ``clock`` tells Unix seconds; ``run_blocking`` commits to the
+    state off the event loop.
     """
 
     service: Glossi
@@ -72,6 +73,7 @@ class Setup:
     clock: Callable[[], float]
     rng: Random
     uploads: int = 8
+    run_blocking: RunBlocking = asyncio.to_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,15 @@ async def apply(plan: Plan, setup: Setup, *, run_id: int, command: str) -> Appli
     schedule = _Schedule(plan, setup.desired)
     if plan.is_settled:
         return Applied(run_id, failed=schedule.failed)
-    ledger = Ledger(setup.state, setup.realised, run_id=run_id, stop=setup.stop, clock=setup.clock, rng=setup.rng)
+    ledger = Ledger(
+        setup.state,
+        setup.realised,
+        run_id=run_id,
+        stop=setup.stop,
+        clock=setup.clock,
+        rng=setup.rng,
+        run_blocking=setup.run_blocking,
+    )
     before = Counter(setup.service.calls)
     run = Run(run_id, command, started=setup.clock())
     await ledger.write(PutRun(run), *_opening(plan, setup, ledger))
@@ -120,7 +130,8 @@ async def apply(plan: Plan, setup: Setup, *, run_id: int, command: str) -> Appli
     try:
         await _work(schedule, context)
     finally:
-        await context.waits.close()
+        await context.model_waits.close()
+        await context.render_waits.close()
         taken = Counter(setup.service.calls) - before
         calls = {call: count for call, count in taken.items() if call in MUTATING}
         applied = Applied(run_id, dict(ledger.steps), calls, schedule.failed, schedule.skipped, setup.stop.requested)
@@ -177,15 +188,18 @@ def _opening(plan: Plan, setup: Setup, ledger: Ledger) -> list[Write]:
     for intent in plan.abandoned:
         writes += settle_doubt(intent.call_id, STEPS[intent.step], intent.subjects, now)
     for change in plan.changes:
+        moved = change.oid is not None or change.moved_from not in setup.desired
+        if change.moved_from is not None and moved:
+            # Before any binding is made: what has moved may have been replaced there, by another move. An address that
+            # waits for its new object has none until then: no object ever has two addresses.
+            writes.append(Unbind(change.moved_from))
+    for change in plan.changes:
         if change.action is Action.FORGET:
             writes.append(Unbind(change.address))
-        elif change.action is Action.ADOPT:
-            if change.moved_from is not None and change.moved_from not in setup.desired:
-                writes.append(Unbind(change.moved_from))
-            if change.oid is not None:
-                writes.append(Bind(change.address, change.oid))
-            elif not change.steps:
-                writes += _adopted_webhook(change, setup, ledger)
+        elif change.kind is Kind.WEBHOOK:
+            writes += _found_webhook(change, setup, ledger)
+        elif change.action is Action.ADOPT and change.oid is not None:
+            writes.append(Bind(change.address, change.oid))
         if change.note is not None:
             setup.emit(Noted(change.address, change.note))
         if change.acts and not change.steps and not change.waits:
@@ -193,12 +207,24 @@ def _opening(plan: Plan, setup: Setup, ledger: Ledger) -> list[Write]:
     return writes
 
 
-def _adopted_webhook(change: Change, setup: Setup, ledger: Ledger) -> list[Write]:
-    """The service has exactly the wanted webhook already, made by somebody else."""
-    want = setup.desired[change.address]
-    lifecycle = LIFECYCLES[want.kind]
-    one = Object(ledger.new_id(), want.kind, want.digest, lifecycle.complete, label=want.label, since=setup.clock())
-    return [PutObject(one, inputs=inputs_of(want)), Bind(change.address, one.oid)]
+def _found_webhook(change: Change, setup: Setup, ledger: Ledger) -> list[Write]:
+    """The service has the wanted webhook already (adopt), or one that is to go (remove), and the state does not know:
+    somebody else made it, or a call whose answer was not heard. From now on it is the state's.
+    """
+    bound = setup.realised.bound(change.address)
+    found = change.action is Action.ADOPT or (change.action is Action.REMOVE and bound is None)
+    if not found or change.digest is None:
+        return []
+    want = setup.desired.get(change.address)
+    one = Object(
+        oid=ledger.new_id() if bound is None else bound.oid,
+        kind=Kind.WEBHOOK,
+        digest=change.digest,
+        phase=Phase.SET,
+        remote_id=None if bound is None else bound.remote_id,
+        since=setup.clock(),
+    )
+    return [PutObject(one, inputs=None if want is None else inputs_of(want)), Bind(change.address, one.oid)]
 
 
 def _context(plan: Plan, setup: Setup, ledger: Ledger) -> Context:
@@ -210,7 +236,8 @@ def _context(plan: Plan, setup: Setup, ledger: Ledger) -> Context:
         desired=setup.desired,
         paths=setup.paths,
         policy=setup.policy,
-        waits=ModelWaits(setup.service),
+        model_waits=ModelWaits(setup.service),
+        render_waits=RenderWaits(setup.service),
         batchers=batchers,
         groups=groups,
         ahead=asyncio.Semaphore(RECORDS_AHEAD),

@@ -13,7 +13,7 @@ from glossi_sync.applying.events import Emit
 from glossi_sync.applying.ledger import Ledger
 from glossi_sync.applying.secrets import KeepSecret
 from glossi_sync.applying.stop import Stop
-from glossi_sync.applying.waiting import ModelWaits
+from glossi_sync.applying.waiting import ModelWaits, RenderWaits
 from glossi_sync.planning.change import Change
 from glossi_sync.planning.decide import Policy
 from glossi_sync.resources import Step
@@ -39,7 +39,8 @@ class Context:
     desired: Mapping[str, Desired]
     paths: Mapping[str, Path]
     policy: Policy
-    waits: ModelWaits
+    model_waits: ModelWaits
+    render_waits: RenderWaits
     batchers: Mapping[Hashable, Batcher[Any, Any]]
     groups: Mapping[tuple[str, str], Hashable]
     ahead: asyncio.Semaphore

@@ -19,7 +19,7 @@ from typing import TypeVar
 from glossi_sync.applying.stop import Stop
 from glossi_sync.resources import InDoubt as Doubt
 from glossi_sync.resources import Step, kind_of
-from glossi_sync.service import InDoubt, NotSent, Refused
+from glossi_sync.service import InDoubt, NotSent, Refused, RunBlocking
 from glossi_sync.state import (
     AddStray,
     Bind,
@@ -45,20 +45,31 @@ ASK_AGAIN_TIMES = 3
 class Ledger:
     """What is known of every object during an apply, and the only way to change it.
 
-    ``at`` answers at once from memory; ``write`` returns when the writes are durable.
+    ``at`` answers at once from memory; ``write`` returns when the writes are durable. ``run_blocking`` commits off the
+    event loop.
     """
 
     def __init__(
-        self, state: State, realised: Realised, *, run_id: int, stop: Stop, clock: Callable[[], float], rng: Random
+        self,
+        state: State,
+        realised: Realised,
+        *,
+        run_id: int,
+        stop: Stop,
+        clock: Callable[[], float],
+        rng: Random,
+        run_blocking: RunBlocking = asyncio.to_thread,
     ) -> None:
         self.run_id = run_id
         self.clock = clock
         self.steps: Counter[str] = Counter()
+        self.in_doubt = realised.in_doubt
         self._state = state
         self._objects = dict(realised.objects)
         self._bindings = dict(realised.bindings)
         self._stop = stop
         self._rng = rng
+        self._run_blocking = run_blocking
         self._pending: list[tuple[Sequence[Write], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -123,7 +134,8 @@ class Ledger:
 
         ``ask`` makes the call, ``record`` turns its answer into writes, ``look`` finds out (with reads alone) whether
         a call in doubt was done after all, and answers None where it was not. A call in doubt is asked again within
-        bounds where its step allows that; one that must be held stays unsettled in the journal.
+        bounds where its step allows that; one that must be held stays unsettled in the journal. One that was asked
+        again stays so until an answer is heard: a later refusal says nothing of it.
 
         Raises:
             Stopped: the run was asked to stop before the call was made.
@@ -131,6 +143,7 @@ class Ledger:
             InDoubt: it is not known whether it was done.
             StateError: the journal could not be written; if that was before the call, the call was not made.
         """
+        doubted: list[int] = []
         for attempt in range(1, ASK_AGAIN_TIMES + 1):
             self._stop.check()
             call_id = self.new_id()
@@ -142,19 +155,34 @@ class Ledger:
                 await self.write(Settle(call_id, outcome, self.clock()))
                 raise
             except InDoubt as doubt:
-                if doubt.partial:  # what the answer does name is certainly done
-                    await self.write(*record(doubt.partial))  # type: ignore[arg-type]
+                if doubt.partial:  # what the answer does name is certainly done, and in doubt is the rest
+                    done = record(doubt.partial)  # type: ignore[arg-type]
+                    call_id, left = self._rest_of(call_id, step, subjects, done)
+                    await self.write(*done, *left)
                 if step.in_doubt is Doubt.HOLD or attempt == ASK_AGAIN_TIMES:
                     raise
                 found = await look() if look is not None else None
                 if found is None:
-                    await self.write(*settle_doubt(call_id, step, subjects, self.clock()))
+                    doubted.append(call_id)
                     continue
                 answer = found
-            await self.write(*record(answer), Settle(call_id, "done", self.clock()))
+            asked_again = [write for one in doubted for write in settle_doubt(one, step, subjects, self.clock())]
+            await self.write(*record(answer), *asked_again, Settle(call_id, "done", self.clock()))
             self.steps[step.name] += len(subjects)
             return answer
         raise AssertionError("the last attempt returns or raises")
+
+    def _rest_of(
+        self, call_id: int, step: Step, subjects: Sequence[Subject], done: Sequence[Write]
+    ) -> tuple[int, list[Write]]:
+        """A call that was answered in part: a row of its own for those that the answer did not name."""
+        bound = {write.address for write in done if isinstance(write, Bind)}
+        left = tuple(subject for subject in subjects if subject.address not in bound)
+        if not left:
+            return call_id, []
+        rest = self.new_id()
+        settled = Settle(call_id, "answered in part", self.clock())
+        return rest, [settled, Intend(Intent(rest, self.run_id, step.name, step.call, left, self.clock()))]
 
     async def close(self) -> None:
         """Wait until everything handed over is committed."""
@@ -165,7 +193,7 @@ class Ledger:
         while self._pending:
             batch, self._pending = self._pending, []
             try:
-                await asyncio.to_thread(self._state.write, [write for writes, _ in batch for write in writes])
+                await self._run_blocking(self._state.write, [write for writes, _ in batch for write in writes])
             except Exception as error:
                 for _, committed in batch:
                     if not committed.done():

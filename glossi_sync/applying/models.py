@@ -127,7 +127,7 @@ async def _confirm(address: str, context: Context) -> None:
 async def _wait(address: str, context: Context) -> None:
     model_id = context.ledger.remote_id(address)
     context.emit(Waiting(address, Phase.CONFIRMED))
-    status = await context.stop.race(context.waits.settled(model_id))
+    status = await context.stop.race(context.model_waits.settled(model_id))
     one = context.ledger.object(context.ledger.bound_to(address))
     now = context.ledger.clock()
     if status is None:

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from glossi_sync.applying.context import Context, Failure
 from glossi_sync.applying.events import Reached, StepTaken, Waiting
-from glossi_sync.applying.waiting import settled_render
 from glossi_sync.planning.change import Change
 from glossi_sync.planning.explain import inputs_of
 from glossi_sync.planning.observe import finished_files, render_job
@@ -94,7 +93,7 @@ async def _wait(address: str, context: Context) -> None:
     while True:
         context.emit(Waiting(address, Phase.QUEUED))
         job = await context.stop.race(
-            settled_render(context.service, job_id, lambda status: context.emit(Waiting(address, status)))
+            context.render_waits.settled(job_id, lambda status: context.emit(Waiting(address, status)))
         )
         one = context.ledger.object(context.ledger.bound_to(address))
         now = context.ledger.clock()

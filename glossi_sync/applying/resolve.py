@@ -6,85 +6,103 @@ has nor told a key to recognise a call by. The user can look, and say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from random import Random
 
 from glossi_sync.applying.ledger import new_id
 from glossi_sync.errors import UserError
+from glossi_sync.planning import Survey
 from glossi_sync.planning.explain import inputs_of
 from glossi_sync.planning.observe import finished_files, render_job, render_phase
 from glossi_sync.resources import Kind
 from glossi_sync.resources.render import START
 from glossi_sync.service import Glossi
-from glossi_sync.spec import Desired
-from glossi_sync.state import Bind, Intend, Intent, Object, PutObject, Realised, Settle, Subject, Write
+from glossi_sync.state import Bind, Intend, Intent, Object, PutObject, Settle, Subject, Write
 
 
 class NotInDoubt(UserError):
     """There is no doubt to settle, or the answer does not fit it; the message says what is wrong."""
 
 
-def again(address: str, realised: Realised, *, clock: Callable[[], float], rng: Random) -> list[Write]:
+def again(address: str, surveyed: Survey, *, clock: Callable[[], float], rng: Random) -> list[Write]:
     """Nothing was started: the next apply may ask again.
 
     Raises:
         NotInDoubt: no call for the address is in doubt.
     """
-    return _settle(address, realised, "resolved by hand: nothing was started", clock, rng)
+    doubts = _doubts(address, surveyed)
+    return _settle(doubts, f"resolved by hand: nothing was started ({address})", clock, rng)
 
 
 async def adopt(
-    address: str,
-    job_id: str,
-    desired: Mapping[str, Desired],
-    realised: Realised,
-    service: Glossi,
-    *,
-    clock: Callable[[], float],
-    rng: Random,
+    address: str, job_id: str, surveyed: Survey, service: Glossi, *, clock: Callable[[], float], rng: Random
 ) -> list[Write]:
     """The call did start a job: bind the address to it, after a look at the service.
 
+    The job may be of any project that has what the render's project is made of: the render may have been renamed, or
+    its project made again, since the call.
+
     Raises:
-        NotInDoubt: no call for the address is in doubt, or the job is unknown or another project's.
+        NotInDoubt: no call for the address is in doubt, or the job is unknown, another project's, or in use.
         ServiceError: the service could not be asked.
     """
-    writes = _settle(address, realised, f"resolved by hand: it was job {job_id}", clock, rng)
-    want = desired.get(address)
+    doubts = _doubts(address, surveyed)
+    want = surveyed.desired.get(address)
     if want is None:
         raise NotInDoubt(f"{address} is not in the spec any more, so no job can be bound to it; use --again")
-    project = realised.bound(want.parents[0])
     job = await render_job(service, job_id)
     if job is None:
         raise NotInDoubt(f"the service knows no render job {job_id}")
-    if project is None or job.project_id != project.remote_id:
-        raise NotInDoubt(f"render job {job_id} is of project {job.project_id}, not of {want.parents[0]}")
+    objects = surveyed.realised.objects.values()
+    if any(one.kind is Kind.RENDER and one.remote_id == job_id for one in objects):
+        raise NotInDoubt(f"render job {job_id} is known: it was not started by the call in doubt")
+    parent = want.parents[0]
+    digest = surveyed.desired[parent].digest
+    of = next((one for one in objects if one.remote_id == job.project_id and one.digest == digest), None)
+    if of is None:
+        raise NotInDoubt(f"render job {job_id} is of project {job.project_id}, not of {parent}")
     one = Object(
         oid=new_id(rng),
         kind=Kind.RENDER,
         digest=want.digest,
         phase=render_phase(job),
         remote_id=job_id,
-        parents=(project.oid,),
+        parents=(of.oid,),
         since=clock(),
         error=job.error_message,
     )
+    # One job answers one call: other calls that may have started the same render elsewhere stay in doubt.
+    writes = _settle(doubts[:1], f"resolved by hand: it was job {job_id} ({address})", clock, rng)
     return [*writes, PutObject(one, inputs=inputs_of(want), files=finished_files(job)), Bind(address, one.oid)]
 
 
-def _settle(address: str, realised: Realised, outcome: str, clock: Callable[[], float], rng: Random) -> list[Write]:
-    """Settle the calls in doubt for an address; what else they were for stays in doubt."""
-    doubts = [
-        intent
-        for intent in realised.in_doubt
-        if intent.step == START.name and any(subject.address == address for subject in intent.subjects)
-    ]
-    if not doubts:
+def _doubts(address: str, surveyed: Survey) -> Sequence[tuple[Intent, Subject]]:
+    """The calls in doubt that hold an address, each with the subject that it is about.
+
+    An address may be in doubt for more than one digest, where the spec was edited after the first doubt: asked about is
+    the one that the spec wants now.
+    """
+    found = [doubt for change in surveyed.plan.changes if change.address == address for doubt in change.doubts]
+    if address not in surveyed.desired:
+        for intent in surveyed.realised.in_doubt:
+            if intent.step == START.name:
+                found += [(intent, subject) for subject in intent.subjects if subject.address == address]
+    if not found:
         raise NotInDoubt(f"no call for {address} is in doubt; `glossi-sync plan` shows what is held")
+    return found
+
+
+def _settle(
+    doubts: Sequence[tuple[Intent, Subject]], outcome: str, clock: Callable[[], float], rng: Random
+) -> list[Write]:
+    """Settle calls in doubt for these subjects; what else they were for stays in doubt."""
+    subjects: dict[Intent, list[Subject]] = {}
+    for intent, subject in doubts:
+        subjects.setdefault(intent, []).append(subject)
     writes: list[Write] = []
-    for intent in doubts:
-        writes.append(Settle(intent.call_id, f"{outcome} ({address})", clock()))
-        others: tuple[Subject, ...] = tuple(one for one in intent.subjects if one.address != address)
+    for intent, settled in subjects.items():
+        writes.append(Settle(intent.call_id, outcome, clock()))
+        others = tuple(one for one in intent.subjects if one not in settled)
         if others:
             writes.append(Intend(Intent(new_id(rng), intent.run_id, intent.step, intent.call, others, intent.at)))
     return writes

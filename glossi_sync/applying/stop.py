@@ -43,7 +43,9 @@ class Stop:
 
     async def race(self, waiting: Coroutine[Any, Any, T]) -> T:
         """Await something that may be abandoned (a wait, never a mutating call); Stopped comes first if it comes."""
-        self.check()
+        if self.requested:
+            waiting.close()  # it would be told as never awaited
+            raise Stopped
         wait = asyncio.ensure_future(waiting)
         stop = asyncio.ensure_future(self._requested.wait())
         try:

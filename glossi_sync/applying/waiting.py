@@ -1,4 +1,4 @@
-"""Waiting for the service: many models in one status call, renders one by one, ever less often.
+"""Waiting for the service: many models in one status call, renders the oldest first, ever less often.
 
 A wait is asked about after 1 s, then at intervals of about a tenth of its age, up to 10 s: a result is seen late by a
 tenth at most, and a thousand waits cost few calls.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from glossi_sync.planning.observe import STATUS_BATCH, render_job
 from glossi_sync.service import Glossi, ModelStatus, RenderJob
@@ -17,6 +18,9 @@ SHORTEST = 1.0
 LONGEST = 10.0
 TOGETHER = 0.25
 """Seconds by which a wait may be asked about early, to share a call."""
+
+WAVE = 32
+"""Renders that are asked about at once, before it is known whether asking about more is worth it."""
 
 SETTLED_RENDER = frozenset({"COMPLETED", "FAILED"})
 
@@ -90,19 +94,92 @@ class ModelWaits:
         return asyncio.get_running_loop().create_future() if future.done() else future
 
 
-async def settled_render(service: Glossi, job_id: str, tell: Callable[[str], None]) -> RenderJob | None:
-    """Wait until a render job is COMPLETED or FAILED; None where the service does not know it.
+class RenderWaits:
+    """All renders that the service is working on. It has no call that tells of several, so each look is a call.
 
-    ``tell`` hears each status on the way.
-
-    Raises:
-        ServiceError: the service could not be asked any more.
+    While few are due, all of them are asked. Where many are, the oldest are asked first, a wave of them, and the next
+    wave (twice as large) only if most of the first were done: services take renders about in the order in which they
+    were started, so what stands behind a render that is not done is hardly done either. So a thousand renders cost
+    little more than a call each. Nobody goes unasked for longer than ``LONGEST``.
     """
-    loop = asyncio.get_running_loop()
-    since = loop.time()
-    while True:
-        await asyncio.sleep(interval(loop.time() - since))
-        job = await render_job(service, job_id)
-        if job is None or job.status in SETTLED_RENDER:
-            return job
-        tell(job.status)
+
+    def __init__(self, service: Glossi) -> None:
+        self._service = service
+        self._waits: dict[str, _RenderWait] = {}
+        self._poller: asyncio.Task[None] | None = None
+
+    async def settled(self, job_id: str, tell: Callable[[str], None]) -> RenderJob | None:
+        """Wait until a render job is COMPLETED or FAILED; None where the service does not know it.
+
+        ``tell`` hears each status on the way.
+
+        Raises:
+            ServiceError: the service could not be asked any more.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        wait = _RenderWait(job_id, tell, loop.create_future(), since=now, asked=now, due=now + SHORTEST)
+        self._waits[job_id] = wait
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
+        try:
+            return await wait.answer
+        finally:
+            self._waits.pop(job_id, None)
+
+    async def close(self) -> None:
+        """Stop polling."""
+        if self._poller is not None:
+            self._poller.cancel()
+            await asyncio.wait((self._poller,))
+
+    async def _poll(self) -> None:
+        loop = asyncio.get_running_loop()
+        while waiting := [wait for wait in self._waits.values() if not wait.answer.done()]:
+            # A newcomer is due no sooner than SHORTEST from now, so sleeping that long misses none.
+            await asyncio.sleep(min(max(min(wait.due for wait in waiting) - loop.time(), 0), SHORTEST))
+            due = [wait for wait in waiting if wait.due <= loop.time() + TOGETHER and not wait.answer.done()]
+            await self._look(sorted(due, key=lambda wait: wait.since))
+
+    async def _look(self, due: list[_RenderWait]) -> None:
+        loop = asyncio.get_running_loop()
+        wave = WAVE
+        while due:
+            asked, due = due[:wave], due[wave:]
+            done = sum(await asyncio.gather(*(self._ask(wait) for wait in asked)))
+            if done * 2 < len(asked):
+                overdue = [wait for wait in due if wait.asked + LONGEST <= loop.time()]
+                for wait in due:
+                    wait.due = loop.time() + SHORTEST / 2
+                await asyncio.gather(*(self._ask(wait) for wait in overdue))
+                return
+            wave *= 2
+
+    async def _ask(self, wait: _RenderWait) -> bool:
+        loop = asyncio.get_running_loop()
+        try:
+            job = await render_job(self._service, wait.job_id)
+        except Exception as error:
+            if not wait.answer.done():
+                wait.answer.set_exception(error)
+            return True
+        wait.asked = loop.time()
+        wait.due = wait.asked + interval(wait.asked - wait.since)
+        settled = job is None or job.status in SETTLED_RENDER
+        if settled and not wait.answer.done():
+            wait.answer.set_result(job)
+        elif job is not None and not settled:
+            wait.tell(job.status)
+        return settled
+
+
+@dataclass(slots=True, eq=False)
+class _RenderWait:
+    """One render that is waited for; ``since``, ``asked`` and ``due`` are the loop's seconds."""
+
+    job_id: str
+    tell: Callable[[str], None]
+    answer: asyncio.Future[RenderJob | None]
+    since: float
+    asked: float
+    due: float

@@ -11,7 +11,7 @@ from glossi_sync.planning.explain import inputs_of
 from glossi_sync.resources import Kind, Phase, Webhook
 from glossi_sync.resources.webhook import DELETE, PUT
 from glossi_sync.service import StoredWebhook
-from glossi_sync.state import Bind, Object, PutObject, Subject, Unbind, Write
+from glossi_sync.state import Bind, Object, PutObject, Settle, Subject, Unbind, Write
 
 
 async def realise(change: Change, context: Context) -> None:
@@ -45,7 +45,11 @@ async def _put(change: Change, context: Context) -> None:
             remote_id=stored.id,
             since=context.ledger.clock(),
         )
-        return [PutObject(one, inputs=inputs_of(want)), Bind(change.address, one.oid), *kept]
+        # Earlier PUTs that nobody heard of: whatever they did, this one is in their place.
+        now = context.ledger.clock()
+        former_doubts = [doubt for doubt in context.ledger.in_doubt if doubt.step == PUT.name]
+        settled = [Settle(doubt.call_id, "in doubt, asked again", now) for doubt in former_doubts]
+        return [PutObject(one, inputs=inputs_of(want)), Bind(change.address, one.oid), *settled, *kept]
 
     subjects = [context.subject(change.address)]
     stored = await context.ledger.call(PUT, subjects, lambda: context.service.put_webhook(webhook), record)
@@ -54,8 +58,7 @@ async def _put(change: Change, context: Context) -> None:
 
 
 async def _delete(change: Change, context: Context) -> None:
-    one = context.started(change)
-    assert one is not None
+    one = context.ledger.object(context.ledger.bound_to(change.address))
     removal = await context.ledger.call(
         DELETE,
         [Subject(change.address, one.digest)],

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from glossi_sync.planning.observe import Seen
 from glossi_sync.resources import Kind, Step
-from glossi_sync.state import Intent
+from glossi_sync.state import Intent, Subject
 
 
 class Action(StrEnum):
@@ -70,6 +70,8 @@ class Change:
     diff: tuple[Difference, ...] = ()
     waits: bool = False
     """Whether the service still has to work on it after the last step."""
+    doubts: tuple[tuple[Intent, Subject], ...] = ()
+    """The calls in doubt that hold it, each with the subject of which they may have realised it already."""
 
     @property
     def acts(self) -> bool:

@@ -7,7 +7,7 @@ Parents come before children in the spec's order, so each decision can look at w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,11 +16,12 @@ from glossi_sync.planning.estimate import calls, upload_bytes
 from glossi_sync.planning.guard import excess
 from glossi_sync.planning.observe import Observed
 from glossi_sync.resources import LIFECYCLES, Kind, Phase, Step, Webhook, kind_of
+from glossi_sync.resources.address import WEBHOOK_ADDRESS
 from glossi_sync.resources.model import UPLOAD
 from glossi_sync.resources.render import START
 from glossi_sync.resources.webhook import DELETE, PUT
 from glossi_sync.spec import Desired, Guard
-from glossi_sync.state import Intent, Object, Realised
+from glossi_sync.state import Intent, Object, Realised, Subject
 
 UPLOAD_MARGIN = 300.0
 """Seconds that a signed URL must still be good for, to be worth starting an upload with."""
@@ -62,6 +63,7 @@ def plan(
     world = _World(realised, observed)
     kept = _keep(desired, world)
     adopted = _adopt(desired, kept, world)
+    provided = kept.keys() | adopted.keys()
     decided: dict[str, Change] = {}
     unchanged = 0
     for address, want in desired.items():
@@ -72,7 +74,7 @@ def plan(
         elif (found := adopted.get(address)) is not None:
             change = _take_over(want, found, world, policy, now)
         else:
-            change = _make(want, world, policy, desired, decided)
+            change = _make(want, world, policy, desired, decided, provided)
         if change is None:
             unchanged += 1
             if not everything:
@@ -85,7 +87,7 @@ def plan(
         for address, oid in realised.bindings.items()
         if not (address in desired or oid in taken)
     )
-    changes = (*decided.values(), *gone)
+    changes = (*decided.values(), *gone, *_unheard_webhook(desired, world))
     return Plan(
         workspace=workspace,
         spec=spec,
@@ -94,7 +96,7 @@ def plan(
         changes=changes,
         unchanged=0 if everything else unchanged,
         seen=observed.seen,
-        abandoned=tuple(one for one in realised.in_doubt if policy.ask_again or one.step != START.name),
+        abandoned=tuple(one for one in realised.in_doubt if _is_asked_again(one, desired, world, policy)),
         calls=calls(changes, desired),
         upload_bytes=upload_bytes(changes, desired),
         excess=None if policy.guard is None else excess(changes, len(realised.bindings), policy.guard),
@@ -268,7 +270,12 @@ def _rest(one: Object, policy: Policy, now: float) -> _Rest:
 
 
 def _make(
-    want: Desired, world: _World, policy: Policy, desired: Mapping[str, Desired], decided: Mapping[str, Change]
+    want: Desired,
+    world: _World,
+    policy: Policy,
+    desired: Mapping[str, Desired],
+    decided: Mapping[str, Change],
+    provided: Collection[str],
 ) -> Change:
     """Nothing realised will do: a new object, unless something stands in its way."""
     lifecycle = LIFECYCLES[want.kind]
@@ -281,13 +288,21 @@ def _make(
             return Change(
                 want.address, want.kind, Action.NONE, reason, want.digest, replaced=replaced, trouble=Trouble.BLOCKED
             )
-    if not policy.ask_again and _doubt(want, world.realised, desired) is not None:
+    doubts = _doubts(want, world.realised, desired, provided)
+    if doubts and not policy.ask_again:
         reason = (
             "an earlier apply may have started it, and did not hear the answer; it is not started twice by itself: "
             f"`glossi-sync resolve {want.address} --adopt JOB-ID` or `--again`"
         )
         return Change(
-            want.address, want.kind, Action.NONE, reason, want.digest, replaced=replaced, trouble=Trouble.HELD
+            want.address,
+            want.kind,
+            Action.NONE,
+            reason,
+            want.digest,
+            replaced=replaced,
+            trouble=Trouble.HELD,
+            doubts=doubts,
         )
     if bound is None:
         action, reason = Action.CREATE, "not realised"
@@ -315,17 +330,23 @@ def _plight(obstacle: Change) -> str:
     ]
 
 
-def _doubt(want: Desired, realised: Realised, desired: Mapping[str, Desired]) -> Intent | None:
-    """The call in doubt that may have realised ``want`` already, for this address or for one that has since gone."""
+def _doubts(
+    want: Desired, realised: Realised, desired: Mapping[str, Desired], provided: Collection[str]
+) -> tuple[tuple[Intent, Subject], ...]:
+    """What may have realised ``want`` already: calls in doubt, each with the subject that has its digest.
+
+    They were for this address (those come first), or for one that does not need their outcome any more: it has gone,
+    has another digest now, or is ``provided`` for by another object. So a renamed render is held like any other.
+    """
+    found: list[tuple[Intent, Subject]] = []
     for intent in realised.in_doubt:
-        if intent.step != START.name:
-            continue
-        for subject in intent.subjects:
-            other = desired.get(subject.address)
-            still_wanted_there = other is not None and other.digest == subject.digest
-            if subject.digest == want.digest and (subject.address == want.address or not still_wanted_there):
-                return intent
-    return None
+        for subject in intent.subjects if intent.step == START.name else ():
+            if subject.digest == want.digest:
+                other = desired.get(subject.address)
+                needed = other is not None and other.digest == subject.digest and subject.address not in provided
+                if subject.address == want.address or not needed:
+                    found.append((intent, subject))
+    return tuple(sorted(found, key=lambda one: one[1].address != want.address))
 
 
 def _label_note(want: Desired, own: Object) -> str | None:
@@ -341,6 +362,30 @@ def _let_go(address: str, world: _World) -> Change:
     if kind is Kind.WEBHOOK and not (world.observed.asked_webhook and world.observed.webhook is None):
         return Change(address, kind, Action.REMOVE, "no longer in the spec", steps=(DELETE,), oid=oid)
     return Change(address, kind, Action.FORGET, "no longer in the spec; its object stays remembered", oid=oid)
+
+
+def _unheard_webhook(desired: Mapping[str, Desired], world: _World) -> list[Change]:
+    """A webhook that has left the spec before anybody heard that it was set, and that is there now."""
+    there = world.observed.webhook
+    if there is None or WEBHOOK_ADDRESS in desired or WEBHOOK_ADDRESS in world.realised.bindings:
+        return []
+    asked_for = {one.subjects[0].digest for one in world.realised.in_doubt if one.step == PUT.name}
+    if there.digest() not in asked_for:
+        return []
+    reason = "no longer in the spec; an earlier apply has set it, and did not hear the answer"
+    return [Change(WEBHOOK_ADDRESS, Kind.WEBHOOK, Action.REMOVE, reason, there.digest(), steps=(DELETE,))]
+
+
+def _is_asked_again(doubt: Intent, desired: Mapping[str, Desired], world: _World, policy: Policy) -> bool:
+    """Whether a call in doubt is over with this plan: what it was for is asked again, or is known not to matter."""
+    if doubt.step == START.name:
+        return policy.ask_again
+    if doubt.step == PUT.name and WEBHOOK_ADDRESS not in world.realised.bindings:
+        # Until the state has the webhook, the doubt is all that tells of it: a PUT or a look at the service settles it.
+        want, there = desired.get(WEBHOOK_ADDRESS), world.observed.webhook
+        known = want is None or there is None or there.digest() == want.digest
+        return world.observed.asked_webhook and known
+    return True
 
 
 def _decide_webhook(want: Desired, world: _World) -> Change | None:
@@ -361,8 +406,8 @@ def _decide_webhook(want: Desired, world: _World) -> Change | None:
     if diff:
         reason = "differs at the service"
         return Change(want.address, want.kind, Action.UPDATE, reason, want.digest, steps=(PUT,), oid=oid, diff=diff)
-    if bound is None:
-        return Change(want.address, want.kind, Action.ADOPT, "the service has exactly this one", want.digest)
+    if bound is None or bound.digest != want.digest:
+        return Change(want.address, want.kind, Action.ADOPT, "the service has exactly this one", want.digest, oid=oid)
     return None
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from glossi_sync.resources import Kind, Phase, Webhook
 from glossi_sync.resources.address import WEBHOOK_ADDRESS
+from glossi_sync.resources.webhook import PUT
 from glossi_sync.service import Glossi, ModelStatus, NotFound, RenderJob
 from glossi_sync.spec import Desired
 from glossi_sync.state import Object, Realised, RenderedFile
@@ -73,7 +74,9 @@ def ask(desired: Mapping[str, Desired], realised: Realised, refresh: Refresh = R
     return Questions(
         models=tuple(o for o in known if o.kind is Kind.MODEL and o.phase in _MODEL_PHASES),
         renders=tuple(o for o in known if o.kind is Kind.RENDER and o.phase in render_phases),
-        webhook=WEBHOOK_ADDRESS in desired or WEBHOOK_ADDRESS in realised.bindings,
+        webhook=WEBHOOK_ADDRESS in desired
+        or WEBHOOK_ADDRESS in realised.bindings
+        or any(doubt.step == PUT.name for doubt in realised.in_doubt),
     )
 
 
