@@ -89,7 +89,8 @@ def command(
                 tell.plan(surveyed.plan, session.service_name)
                 if surveyed.plan.excess is not None:
                     raise LargeChange(surveyed.plan.excess)
-                if not (yes or surveyed.plan.is_empty or click.confirm("\nApply this plan?", err=True)):
+                if not (yes or surveyed.plan.is_empty or agreed()):
+                    click.echo("Nothing was changed.", err=True)
                     return exits.ERROR
                 began = time.monotonic()
                 stop = Stop()
@@ -117,6 +118,18 @@ def command(
 
         code = asyncio.run(run())
     sys.exit(code)
+
+
+def agreed() -> bool:
+    """Whether the user wants the plan to be applied.
+
+    Ctrl-C is an answer here: asyncio's own handling of it would only take note, and go on waiting for another.
+    """
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm("\nApply this plan?", err=True)
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def code_of(applied: Applied, home: Home) -> int:

@@ -18,7 +18,7 @@ def sentences() -> Iterator[None]:
     """Turn every known error that leaves the block into its sentence and its exit code."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         fail("Interrupted.", exits.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nobody is left to tell.

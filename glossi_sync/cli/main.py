@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 
@@ -56,3 +59,20 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="glossi-sync")
 def main() -> None:
     """Reconcile a catalogue of 3D models, projects and renders with the Glossi rendering service."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="escape as JSON does")
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Spell what an output's encoding lacks as JSON escapes it: right inside of JSON, and readable elsewhere.
+
+    A pipe on Windows has the encoding of a country, and a file's name on Linux need not be text at all.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4)), error.end
+
+
+codecs.register_error("escape as JSON does", _escape)

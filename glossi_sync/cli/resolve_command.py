@@ -50,10 +50,6 @@ def command(
         open_session(spec_path, endpoint, state_location, create=True) as session,
         session.state.lock(holder(new_id(rng), "glossi-sync resolve")),
     ):
-        if job_id is None:
-            session.state.write(again(address, session.state.realised(), clock=time.time, rng=rng))
-            click.echo(f"{address}: the next apply starts it.")
-            return
         models = session.hash_models()
 
         async def look() -> list[Write]:
@@ -67,9 +63,12 @@ def command(
                     clock=time.time,
                     refresh=Refresh.NONE,
                 )
-                return await adopt(
-                    address, job_id, surveyed.desired, surveyed.realised, service, clock=time.time, rng=rng
-                )
+                if job_id is None:
+                    return again(address, surveyed, clock=time.time, rng=rng)
+                return await adopt(address, job_id, surveyed, service, clock=time.time, rng=rng)
 
         session.state.write(asyncio.run(look()))
+    if job_id is None:
+        click.echo(f"{address}: the next apply starts it.")
+    else:
         click.echo(f"{address}: bound to job {job_id}; the next apply goes on with it.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ def command(
     """
     from glossi_sync.cli.session import connect, open_session, stdout  # noqa: PLC0415
     from glossi_sync.planning import Policy, Refresh, survey  # noqa: PLC0415
-    from glossi_sync.reporting import status_rows, status_text  # noqa: PLC0415
+    from glossi_sync.reporting import status_document, status_rows, status_text  # noqa: PLC0415
 
     with open_session(spec_path, endpoint, state_location, create=False) as session:
         if Refresh(refresh) is Refresh.NONE:
@@ -63,6 +62,6 @@ def command(
             bound = asyncio.run(look()).status()
     rows = status_rows(bound, time.time())
     if form == "json":
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        click.echo(json.dumps(status_document(rows), indent=2, ensure_ascii=False))
     else:
         stdout(no_color).print(status_text(rows))

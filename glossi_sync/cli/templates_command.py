@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,10 @@ def command(
 
     templates = asyncio.run(ask())
     if form == "json":
-        click.echo(json.dumps([asdict(template) for template in templates], indent=2, ensure_ascii=False))
+        document = [
+            {"templateId": one.template_id, "name": one.name, "description": one.description} for one in templates
+        ]
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -38,6 +39,21 @@ def status_rows(bound: Iterable[tuple[str, Object | None]], now: float) -> list[
             age = max(now - one.since, 0.0)
             rows.append(StatusRow(address, one.phase.value, one.remote_id, age, one.error, good))
     return rows
+
+
+def status_document(rows: Iterable[StatusRow]) -> list[dict[str, Any]]:
+    """The rows as JSON values, with the names that the other documents use; ``age`` in seconds."""
+    return [
+        {
+            "address": row.address,
+            "phase": row.phase,
+            "complete": row.good,
+            "remoteId": row.remote_id,
+            "age": row.age,
+            "error": row.error,
+        }
+        for row in rows
+    ]
 
 
 def status_text(rows: Iterable[StatusRow]) -> Table:

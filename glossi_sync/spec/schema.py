@@ -4,7 +4,7 @@ The schema is the one description of a spec's shape: editors read it, the refere
 are compiled from it. A general validator takes some hundred microseconds for an entry, and its messages are about
 schemas; a spec may have 200,000 entries, and its errors are for people. Only the keywords that the schema uses are
 known here, and an unknown one is refused, so that none is passed over. That the checks accept what a general
-validator accepts is a property test (tests/spec/test_schema.py).
+validator accepts is a property test (tests/spec/test_spec_schema.py).
 """
 
 from __future__ import annotations
@@ -122,8 +122,9 @@ def _type(schema: Schema, root: Schema) -> Check:
         value = container[key]
         if isinstance(value, types) and (boolean_too or not isinstance(value, bool)):
             return True
-        found = "" if secret else f", not {show(value)}"
-        report(container, key, f"{subject(key)} must be {expected}{found}{_advice(value, types)}")
+        # What stands in the place of a secret may be one.
+        found = "" if secret else f", not {show(value)}{_advice(value, types)}"
+        report(container, key, f"{subject(key)} must be {expected}{found}")
         return False
 
     return check

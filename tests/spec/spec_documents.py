@@ -79,7 +79,7 @@ def _projects(draw: st.DrawFn, known: Document) -> Document:
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> Document:
+def documents(draw: st.DrawFn, *, min_projects: int = 0) -> Document:
     """Valid documents with every section, a few entries each."""
     document: Document = {
         "version": 1,
@@ -88,7 +88,7 @@ def documents(draw: st.DrawFn) -> Document:
         "templates": draw(st.dictionaries(keys, templates, min_size=1, max_size=2)),
         "renderSettings": draw(st.dictionaries(keys, render_settings, min_size=1, max_size=3)),
     }
-    document["projects"] = draw(st.dictionaries(keys, _projects(document), max_size=3))
+    document["projects"] = draw(st.dictionaries(keys, _projects(document), min_size=min_projects, max_size=3))
     rest = optional(
         names=st.sampled_from(["keep", "replace"]),
         retries=st.integers(0, 20),

@@ -91,7 +91,7 @@ def test_what_is_no_file_is_refused_with_its_reason(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.obj")
     (tmp_path / "link.obj").symlink_to("nowhere")
     (tmp_path / "huge.obj").touch()
-    os.truncate(tmp_path / "huge.obj", 1_000_000_001)
+    os.truncate(tmp_path / "huge.obj", 2**30 + 1)
     reasons = {
         "models": "models is a folder, not a file",
         "pipe.obj": "pipe.obj is not a regular file",
@@ -99,7 +99,7 @@ def test_what_is_no_file_is_refused_with_its_reason(tmp_path: Path) -> None:
         "modls/lamp.obj": "there is no file modls/lamp.obj, nor its folder",
         "models/lamp.obj/x.obj": "there is no file models/lamp.obj/x.obj, nor its folder",
         "link.obj": "there is no file link.obj",
-        "huge.obj": "huge.obj has 1,000,000,001 bytes; the service takes files of up to 1,000,000,000 (1 GB)",
+        "huge.obj": "huge.obj has 1,073,741,825 bytes; the service takes files of up to 1,073,741,824 (1 GB)",
     }
     for written, reason in reasons.items():
         told = file_problem(str(tmp_path / written), written, "obj")

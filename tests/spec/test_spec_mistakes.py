@@ -78,6 +78,83 @@ webhook:
     assert isinstance(caught.value, UserError)
 
 
+SOUND_AND_SPOILT: dict[str, tuple[str, list[str]]] = {
+    "names": ("keep", ["replac", "[keep]", "true", "''"]),
+    "retries": ("3", ["-1", "21", "many", "'3'", "0x3", "1.0"]),
+    "models.m{}": (
+        "{file: m.obj}",
+        [
+            "{}",
+            "{file: m.obj, nmae: Lamp}",
+            "{file: m.obj, name: ''}",
+            "{file: m.obj, name: 12}",
+            "{file: m.obj, fileType: objj}",
+            "{file: m.blend}",
+            "{file: none.obj}",
+            "{file: 'https://shop.example/m.obj'}",
+            "m.obj",
+        ],
+    ),
+    "templates.t{}": ("{id: x}", ["{}", "{id: x, name: y}", "{nam: y}", "{name: 2024-01-01}"]),
+    "renderSettings.s{}": (
+        "{}",
+        ["{imageQuality: 3}", "{renderShots: no}", "{imageQualty: 1}", "{renderShots: false, renderBookmarks: false}"],
+    ),
+    "projects.p{}": (
+        "{models: [m0], template: t0, renders: [s0]}",
+        [
+            "{models: [], template: t0}",
+            "{models: [m0]}",
+            "{models: [m0, m0], template: t0}",
+            "{models: [mO], template: t0}",
+            "{models: [m0], template: tt0}",
+            "{models: [m0], template: t0, renders: [s]}",
+            "{models: [m0], template: t0, renders: {s0: {revision: 0}}}",
+            "{models: [m0], template: t0, createPerModel: true, name: x}",
+            "{models: [m0], template: t0, template: t0}",
+        ],
+    ),
+    "webhook.url": ("https://shop.example", ["shop.example", "'ftp://shop.example'", "7", "''"]),
+    "webhook.events": ("[render.failed]", ["[]", "[render.fail]", "[render.failed, render.failed]"]),
+    "downloads.to": ("renders", ["''", "[renders]"]),
+    "downloads.path": ("'{name}/{project}/{settings}.{ext}'", ["'{project}/{settings}/{nam}.{name}.{ext}'", "'../{name}.{ext}'", "'{name}'"]),
+    "service.endpoint": ("local", ["locl", "'http://api.example'", "''"]),
+    "service.allowHttp": ("false", ["no", "1", "'false'"]),
+}  # fmt: skip
+"""Where something may stand, what may stand there, and what may not: each of these is one mistake."""
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> tuple[str, set[int]]:
+    """A spec with an entry on each line, and the numbers of the lines that hold a mistake."""
+    lines = ["version: 1", "workspace: shop"]
+    wrong: set[int] = set()
+    section = ""
+    for place, (sound, mistaken) in SOUND_AND_SPOILT.items():
+        head, _, key = place.partition(".")
+        if key and head != section:
+            section = head
+            lines.append(f"{head}:")
+        for number in range(3 if "{}" in key else 1):
+            value = draw(st.sampled_from([sound, *draw(st.permutations(mistaken))[:2]]))
+            name = f"  {key.replace('{}', str(number))}" if key else head
+            lines.append(f"{name}: {value}")
+            if value is not sound:
+                wrong.add(len(lines))
+    return "\n".join(lines) + "\n", wrong
+
+
+@given(spoilt())
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_as_many_mistakes_as_there_are_are_told_each_on_its_line(tmp_path: Path, spec: tuple[str, set[int]]) -> None:
+    (tmp_path / "m.obj").write_bytes(b"o")
+    text, wrong = spec
+    if wrong:
+        assert [problem.line for problem in mistakes(tmp_path, text)] == sorted(wrong), text
+    else:
+        read_spec(written(tmp_path, text), env={})
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -234,7 +234,7 @@ def test_a_variable_that_cannot_be_replaced_is_told_at_its_place(tmp_path: Path,
     with pytest.raises(SpecError) as caught:
         variables(tmp_path, f"models: {{lamp: {{file: a.glb, name: '{written_as}'}}}}", {"GLOSSI_NAME": "x"})
     named = [problem for problem in caught.value.problems if "no file" not in problem.message]
-    assert [(one.line, one.column, one.message) for one in named] == [(3, 37, said)]
+    assert [(one.line, one.column, one.message) for one in named] == [(3, 36, said)]
 
 
 KEYED = "service: {endpoint: '%s', apiKey: '${env:GLOSSI_API_KEY}'}"

@@ -75,7 +75,10 @@ def test_every_key_and_text_stands_where_it_is_said_to_stand(document: Document)
     [
         ("", "1:1: this file is empty; a spec starts with 'version: 1' and 'workspace: NAME'"),
         ("# nothing yet\n", "1:1: this file is empty; a spec starts with 'version: 1' and 'workspace: NAME'"),
-        ("- a\n", "1:1: a spec is a mapping: it starts with 'version: 1' and 'workspace: NAME'"),
+        (
+            "- a\n",
+            "1:1: a spec is a mapping: it starts with 'version: 1' and 'workspace: NAME'",
+        ),
         ("a: 1\n\tb: 2\n", "2:1: a tab cannot indent YAML; use spaces"),
         (b"a: 1\nb: \xff\n", "2:4: byte 0xff is not UTF-8; save the file as UTF-8"),
         ("a: é\nb: é".encode("latin-1"), "1:4: byte 0xe9 is not UTF-8; save the file as UTF-8"),
@@ -108,7 +111,7 @@ def test_what_no_spec_may_hold_is_refused_at_its_place(content: str | bytes, sai
     [
         ("a: b: c\n", "1:5", "a text with ': ' in it must be quoted"),
         ("a: @b\n", "1:4", "a text that starts with @ must be quoted"),
-        ("a: {b: ${env:X}}\n", "1:16", "inside { } or [ ] a text with ${…} must be quoted"),
+        ("a: {b: ${env:X}}\n", "1:9", "inside { } or [ ] a text with ${…} must be quoted"),
         ("a: [1, 2\n", "2:1", ""),
     ],
 )
