@@ -34,7 +34,7 @@ class Catalogue:
             fingerprint="sha256:" + "0" * 64,
             workspace="test",
             names_count=self.names_count,
-            models={k: ModelEntry(k, name, f"{k}.glb", Path(f"{k}.glb"), "glb") for k, _, name in self.models},
+            models={k: ModelEntry(k, name, f"{k}.glb", f"/{k}.glb", "glb") for k, _, name in self.models},
             render_settings=SETTINGS,
             projects={project.key: project for project in self.projects},
         )

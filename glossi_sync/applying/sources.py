@@ -35,25 +35,25 @@ def source_of(downloads: Downloads, service: Glossi) -> Source:
     if downloads.source.startswith(BUCKETS):
         return _Bucket(downloads.source)
     if downloads.source != "auto":
-        return _Http(service, downloads.source.rstrip("/") + "/")
+        return _Http(service, downloads.source)
     host = urlsplit(service.endpoint.base).hostname or ""
     if host == HOSTED or host.endswith("." + HOSTED):
         raise NoSource(
             "downloads.from is `auto`, and the hosted service has no call that hands out finished files: "
             "name its bucket (s3://BUCKET, with your own credentials) or an https:// prefix under downloads.from"
         )
-    return _Http(service, "")
+    return _Http(service, None)
 
 
 class _Http:
-    """The studio's files (an empty prefix), or whatever serves them below a prefix."""
+    """The studio's files, or whatever serves them below a URL."""
 
-    def __init__(self, service: Glossi, prefix: str) -> None:
+    def __init__(self, service: Glossi, below: str | None) -> None:
         self._service = service
-        self._prefix = prefix
+        self._below = below
 
     async def fetch(self, file_path: str, target: Path) -> int:
-        return (await self._service.download(self._prefix + file_path.lstrip("/"), target)).size
+        return (await self._service.download(file_path, target, below=self._below)).size
 
 
 class _Bucket:

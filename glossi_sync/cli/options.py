@@ -11,9 +11,33 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+_VARIABLES = "glossi_sync.cli.variables"
+
+
 def spec_option(command: Command) -> Command:
-    """``-f/--file SPEC``, given to the command as ``spec_path``."""
-    return click.option(
+    """``-f/--file SPEC``, given to the command as ``spec_path``; and what a spec is read with (``given_variables``)."""
+    assignments = click.option(
+        "--var",
+        "assignments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        expose_value=False,
+        callback=_keep,
+        help="What ${var:NAME} in the spec stands for. May be repeated.",
+    )
+    files = click.option(
+        "--var-file",
+        "files",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_keep,
+        envvar="GLOSSI_VAR_FILE",
+        show_envvar=True,
+        help="The same for many: a YAML or JSON file of names and values; --var goes before it. May be repeated.",
+    )
+    spec = click.option(
         "-f",
         "--file",
         "spec_path",
@@ -23,7 +47,22 @@ def spec_option(command: Command) -> Command:
         envvar="GLOSSI_SPEC",
         show_envvar=True,
         help="The spec: a YAML file, or a folder of them.",
-    )(command)
+    )
+    return spec(assignments(files(command)))
+
+
+def given_variables() -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """What the running command was given as ``--var`` and ``--var-file``.
+
+    They travel in click's context, since they concern nothing but the reading of the spec, which every command does.
+    """
+    context = click.get_current_context(silent=True)
+    given = {} if context is None else context.meta.get(_VARIABLES, {})
+    return given.get("assignments", ()), given.get("files", ())
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: tuple[Any, ...]) -> None:
+    context.meta.setdefault(_VARIABLES, {})[parameter.name] = value
 
 
 def service_options(command: Command) -> Command:

@@ -27,11 +27,12 @@ from glossi_sync.applying import (
     source_of,
 )
 from glossi_sync.applying.events import Noted
+from glossi_sync.cli.options import given_variables
 from glossi_sync.planning import Policy
 from glossi_sync.reporting import JsonReport, Report, TextReport
 from glossi_sync.resources import Model
 from glossi_sync.service import Glossi
-from glossi_sync.spec import Desired, Spec, hash_models, read_spec
+from glossi_sync.spec import Desired, Spec, hash_models, read_given, read_spec
 from glossi_sync.state import FileStamp, Holder, State, default_location, open_state, service_identity, state_key
 
 LOCAL = "local"
@@ -78,10 +79,13 @@ class Session:
 def load_spec(path: Path, endpoint: str | None, *, files: bool = False) -> Spec:
     """Read the spec; ``endpoint`` (``--endpoint``) and GLOSSI_API_KEY stand in for what it leaves out of the service.
 
+    Its variables are those that the running command was given.
+
     Raises:
-        SpecError: everything that is wrong with it.
+        SpecError: everything that is wrong with it, or with the variables.
     """
-    spec = read_spec(path, env=os.environ, endpoint=endpoint, files=files)
+    given = read_given(*given_variables())
+    spec = read_spec(path, env=os.environ, given=given, endpoint=endpoint, files=files)
     if spec.service.api_key is not None:
         return spec
     return replace(spec, service=replace(spec.service, api_key=os.environ.get("GLOSSI_API_KEY")))

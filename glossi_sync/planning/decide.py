@@ -74,7 +74,8 @@ def plan(
         elif (found := adopted.get(address)) is not None:
             change = _take_over(want, found, world, policy, now)
         else:
-            change = _make(want, world, policy, desired, decided, provided)
+            doubts = () if policy.ask_again else _doubts(want, world, desired, provided)
+            change = _make(want, world, decided, doubts)
         if change is None:
             unchanged += 1
             if not everything:
@@ -119,6 +120,15 @@ class _World:
     def addresses(self) -> Mapping[int, str]:
         """The address that is bound to each object, if any."""
         return {oid: address for address, oid in self.realised.bindings.items()}
+
+    @cached_property
+    def starts_in_doubt(self) -> Mapping[str, list[tuple[Intent, Subject]]]:
+        """The renders that may have been started without anybody hearing of it, by digest."""
+        found: dict[str, list[tuple[Intent, Subject]]] = {}
+        for intent in self.realised.in_doubt:
+            for subject in intent.subjects if intent.step == START.name else ():
+                found.setdefault(subject.digest, []).append((intent, subject))
+        return found
 
     def object(self, oid: int) -> Object | None:
         return self._seen.get(oid) or self.realised.objects.get(oid)
@@ -270,12 +280,7 @@ def _rest(one: Object, policy: Policy, now: float) -> _Rest:
 
 
 def _make(
-    want: Desired,
-    world: _World,
-    policy: Policy,
-    desired: Mapping[str, Desired],
-    decided: Mapping[str, Change],
-    provided: Collection[str],
+    want: Desired, world: _World, decided: Mapping[str, Change], doubts: tuple[tuple[Intent, Subject], ...]
 ) -> Change:
     """Nothing realised will do: a new object, unless something stands in its way."""
     lifecycle = LIFECYCLES[want.kind]
@@ -288,8 +293,7 @@ def _make(
             return Change(
                 want.address, want.kind, Action.NONE, reason, want.digest, replaced=replaced, trouble=Trouble.BLOCKED
             )
-    doubts = _doubts(want, world.realised, desired, provided)
-    if doubts and not policy.ask_again:
+    if doubts:
         reason = (
             "an earlier apply may have started it, and did not hear the answer; it is not started twice by itself: "
             f"`glossi-sync resolve {want.address} --adopt JOB-ID` or `--again`"
@@ -331,21 +335,19 @@ def _plight(obstacle: Change) -> str:
 
 
 def _doubts(
-    want: Desired, realised: Realised, desired: Mapping[str, Desired], provided: Collection[str]
+    want: Desired, world: _World, desired: Mapping[str, Desired], provided: Collection[str]
 ) -> tuple[tuple[Intent, Subject], ...]:
     """What may have realised ``want`` already: calls in doubt, each with the subject that has its digest.
 
     They were for this address (those come first), or for one that does not need their outcome any more: it has gone,
-    has another digest now, or is ``provided`` for by another object. So a renamed render is held like any other.
+    has another digest now, or is ``provided`` for by another object. So a render that was renamed is held like any.
     """
     found: list[tuple[Intent, Subject]] = []
-    for intent in realised.in_doubt:
-        for subject in intent.subjects if intent.step == START.name else ():
-            if subject.digest == want.digest:
-                other = desired.get(subject.address)
-                needed = other is not None and other.digest == subject.digest and subject.address not in provided
-                if subject.address == want.address or not needed:
-                    found.append((intent, subject))
+    for intent, subject in world.starts_in_doubt.get(want.digest, ()):
+        other = desired.get(subject.address)
+        needed = other is not None and other.digest == subject.digest and subject.address not in provided
+        if subject.address == want.address or not needed:
+            found.append((intent, subject))
     return tuple(sorted(found, key=lambda one: one[1].address != want.address))
 
 
@@ -381,7 +383,7 @@ def _is_asked_again(doubt: Intent, desired: Mapping[str, Desired], world: _World
     if doubt.step == START.name:
         return policy.ask_again
     if doubt.step == PUT.name and WEBHOOK_ADDRESS not in world.realised.bindings:
-        # Until the state has the webhook, the doubt is all that tells of it: a PUT or a look at the service settles it.
+        # Until the state has the webhook, the doubt is all that tells of it: a PUT settles it, or a look there.
         want, there = desired.get(WEBHOOK_ADDRESS), world.observed.webhook
         known = want is None or there is None or there.digest() == want.digest
         return world.observed.asked_webhook and known

@@ -48,7 +48,7 @@ from glossi_sync.service.answers import (
 from glossi_sync.service.asking import Asking
 from glossi_sync.service.calls import Call
 from glossi_sync.service.downloads import Downloaded, download
-from glossi_sync.service.endpoint import Endpoint, origin_of
+from glossi_sync.service.endpoint import Endpoint, origin_of, quoted_path
 from glossi_sync.service.errors import InvalidKey, NotFound, ReadFailed, Refused
 from glossi_sync.service.exchange import Exchange, Observe, Timeouts
 from glossi_sync.service.pacing import Pace
@@ -292,28 +292,32 @@ class Glossi:
     # --- files -------------------------------------------------------------------------------------------------------
 
     async def download(
-        self, file_path: str, destination: Path, *, size: int | None = None, progress: Progress | None = None
+        self,
+        file_path: str,
+        destination: Path,
+        *,
+        below: str | None = None,
+        size: int | None = None,
+        progress: Progress | None = None,
     ) -> Downloaded:
         """Bring a file home, by the ``file_path`` of an answer or by its URL: resumed, and whole or not at all.
 
-        An http(s) ``file_path`` is a URL itself, any other lies among the studio's files. The key goes along to this
-        service alone.
+        With ``below``, a URL, the file lies below that; else an http(s) ``file_path`` is a URL itself, and any other
+        lies among the studio's files. The key goes along to this service alone.
 
         Raises:
             OSError: the file cannot be written.
         """
-        url = file_path
-        if not url.startswith(("http://", "https://")):
-            try:
-                url = self.endpoint.file_url(file_path)
-            except ValueError as error:
-                raise ReadFailed(
-                    call=calls.DOWNLOAD.name,
-                    doing=f"downloading {destination.name}",
-                    where=self.endpoint.base,
-                    happened=f"cannot have it: {error}",
-                    permanent=True,
-                ) from None
+        try:
+            url = self._file_url(file_path, below)
+        except ValueError as error:
+            raise ReadFailed(
+                call=calls.DOWNLOAD.name,
+                doing=f"downloading {destination.name}",
+                where=below or self.endpoint.base,
+                happened=f"cannot have it: {error}",
+                permanent=True,
+            ) from None
         return await download(
             self._exchange,
             url,
@@ -325,6 +329,11 @@ class Glossi:
         )
 
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _file_url(self, file_path: str, below: str | None) -> str:
+        if below is not None:
+            return f"{below.rstrip('/')}/{quoted_path(file_path)}"
+        return file_path if file_path.startswith(("http://", "https://")) else self.endpoint.file_url(file_path)
 
     async def _ask(
         self,

@@ -59,13 +59,22 @@ class Endpoint:
         Raises:
             ValueError: ``file_path`` tries to leave the files.
         """
-        segments = file_path.strip("/").split("/")
-        if not file_path.strip("/") or any(segment in ("", ".", "..") for segment in segments):
-            raise ValueError(f"{file_path!r} is not a file's path")
-        return self.base + wire.FILES_PATH.format(filePath="/".join(quote(segment, safe="") for segment in segments))
+        return self.base + wire.FILES_PATH.format(filePath=quoted_path(file_path))
 
     def __str__(self) -> str:
         return self.base
+
+
+def quoted_path(file_path: str) -> str:
+    """The ``filePath`` of an answer as the end of a URL: each segment quoted, its slashes as they are.
+
+    Raises:
+        ValueError: ``file_path`` is none, or tries to leave the place that it is below.
+    """
+    segments = file_path.strip("/").split("/")
+    if any(segment in ("", ".", "..") for segment in segments):
+        raise ValueError(f"{file_path!r} is not a file's path")
+    return "/".join(quote(segment, safe="") for segment in segments)
 
 
 def is_loopback(host: str) -> bool:

@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
+from pathlib import Path
 
-from glossi_sync.resources.model import MAX_FILE_BYTES
+from glossi_sync.resources.model import FILE_TYPES, MAX_FILE_BYTES, file_type_of
+from glossi_sync.spec.neighbours import Neighbours
 from glossi_sync.spec.problems import near
 
 HEAD_BYTES = 20
 """How much of a file's beginning is looked at: a GLB's header, and that of its first chunk."""
 
 
+_SPELLED_OTHERWISE = re.compile(r"(?:^|/)\.?(?:/|$)")
+
+
 class Unfit(Exception):
     """Why a file cannot be uploaded, to be said after its name."""
 
 
-def file_problem(path: str, written: str, file_type: str) -> str | None:
-    """Why a model's file cannot be uploaded, or None where it can; ``written`` is how the user named ``path``."""
+def location_of(folder: str, file: str) -> str:
+    """The absolute path of a file that the spec names, relative to ``folder``; spelled as pathlib spells it.
+
+    So two spellings of one path are one; nearly every text is spelled so already, and making a path of each is slow.
+    """
+    if os.sep != "/" or folder == "/" or _SPELLED_OTHERWISE.search(file):
+        return str(Path(folder, file))
+    return f"{folder}/{file}"
+
+
+def name_problem(file: str, shown: str, *, typed: bool) -> str | None:
+    """Why ``file`` names no model's file, or None where it may; ``typed`` where the suffix need not tell the type."""
+    if "://" in file:
+        return f"{shown} is a URL; name a file on this machine"
+    if "\0" in file:
+        return "a file's name cannot hold a NUL character"
+    if typed or file_type_of(file) is not None:
+        return None
+    suffix = file.rpartition(".")[2].lower() if "." in file else ""
+    hint = near(suffix, FILE_TYPES) if suffix else ""
+    return f"the suffix of {shown} names no file type of the service ({', '.join(FILE_TYPES)}){hint}"
+
+
+def file_problem(path: str, written: str, file_type: str, neighbours: Neighbours | None = None) -> str | None:
+    """Why a model's file cannot be uploaded, or None where it can; ``written`` is how the user named ``path``.
+
+    ``neighbours`` saves the work of listing a folder again where many files are looked at.
+    """
     try:
         # A Path for each of 100,000 files would cost more than looking at them.
         size = regular_size(os.stat(path))  # noqa: PTH116
@@ -27,7 +59,7 @@ def file_problem(path: str, written: str, file_type: str) -> str | None:
     except Unfit as error:
         return f"{written} {error}"
     except OSError as error:
-        return unreachable(error, path, written)
+        return unreachable(error, path, written, neighbours)
     return None
 
 
@@ -52,15 +84,10 @@ def check_content(head: bytes, size: int, file_type: str) -> None:
         _check_glb(head, size)
 
 
-def unreachable(error: OSError, path: str, written: str) -> str:
+def unreachable(error: OSError, path: str, written: str, neighbours: Neighbours | None = None) -> str:
     """An OSError on a model's file, in the user's words; a near name in its folder is suggested."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        folder, name = os.path.split(path)
-        try:
-            names = os.listdir(folder)  # noqa: PTH208 - names are all that is needed
-        except OSError:
-            return f"there is no file {written}, nor its folder"
-        return f"there is no file {written}{near(name, names)}"
+        return f"there is no file {written}{(neighbours or Neighbours()).suggest(path)}"
     return f"{written} cannot be read: {error.strerror or error}"
 
 

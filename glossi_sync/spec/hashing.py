@@ -20,8 +20,9 @@ from typing import Protocol
 from glossi_sync.resources import Model
 from glossi_sync.spec.document import ModelEntry, Spec
 from glossi_sync.spec.files import HEAD_BYTES, Unfit, check_content, regular_size, unreachable
+from glossi_sync.spec.locating import locate
+from glossi_sync.spec.neighbours import Neighbours
 from glossi_sync.spec.problems import SpecError
-from glossi_sync.spec.reading import locate
 
 RACY_NS = 2_000_000_000
 """How much older than its hashing a file must be for its stamp to be trusted: the coarsest file system's tick (FAT)."""
@@ -82,8 +83,9 @@ def hash_models(
     known: dict[str, Stamp] = {}
     problems: dict[str, str] = {}
     missed: dict[str, tuple[ModelEntry, int]] = {}
+    neighbours = Neighbours()
     for entry in spec.models.values():
-        path = str(entry.path)
+        path = entry.location
         if path in missed and entry.file_type == "glb":
             # Of several entries that name a file, the one that knows most about its content is the one to check.
             missed[path] = entry, missed[path][1]
@@ -95,7 +97,7 @@ def hash_models(
         except Unfit as error:
             problems[path] = f"{entry.file} {error}"
         except OSError as error:
-            problems[path] = unreachable(error, path, entry.file)
+            problems[path] = unreachable(error, path, entry.file, neighbours)
         else:
             stamp = cache.get(path)
             if stamp is not None and _vouches(stamp, status):
@@ -104,12 +106,12 @@ def hash_models(
                 missed[path] = entry, size
     fresh = _hash_all(missed, problems, progress, threads or os.cpu_count() or 1)
     if problems:
-        wrong = [(entry, problems[str(entry.path)]) for entry in spec.models.values() if str(entry.path) in problems]
+        wrong = [(entry, problems[entry.location]) for entry in spec.models.values() if entry.location in problems]
         raise SpecError(locate(spec, [(("models", entry.key, "file"), message) for entry, message in wrong]))
     known.update(fresh)
     models = {}
     for key, entry in spec.models.items():
-        stamp = known[str(entry.path)]
+        stamp = known[entry.location]
         models[key] = Model(entry.file_type, stamp.sha256, entry.file, stamp.size)
     return Hashed(models, fresh)
 

@@ -6,6 +6,7 @@ import string
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import groupby, islice
 
 from glossi_sync.errors import UserError
 
@@ -35,10 +36,23 @@ class SpecError(UserError):
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        lines = [str(problem) for problem in self.problems[:_SHOWN]]
-        if len(self.problems) > _SHOWN:
-            lines.append(f"… and {len(self.problems) - _SHOWN:,} more like these")
+        lines: list[str] = []
+        for _, problems in groupby(self.problems, key=lambda problem: problem.file):
+            shown = [str(problem) for problem in islice(problems, _SHOWN)]
+            more = sum(1 for _ in problems)
+            lines += shown + ([f"… and {more:,} more like these"] if more else [])
         return "\n".join(lines)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written down: what comes from a file's name or an escape may hold half a character."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def near(word: str, known: Collection[str]) -> str:

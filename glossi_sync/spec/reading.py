@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from glossi_sync.resources import EVENTS, RenderSettings, TemplateRef, Webhook, file_type_of
+from glossi_sync.resources.render import SETTING_NAMES
+from glossi_sync.spec.catalogues import SECTION, Catalogues, row_marks
 from glossi_sync.spec.document import (
     Downloads,
+    Guard,
     ModelEntry,
     ProjectEntry,
     RenderEntry,
@@ -20,48 +26,52 @@ from glossi_sync.spec.document import (
     WebhookEntry,
 )
 from glossi_sync.spec.endpoint import LOCAL, endpoint_problem
-from glossi_sync.spec.files import file_problem
+from glossi_sync.spec.files import file_problem, location_of
+from glossi_sync.spec.given import SECTION as VARIABLES
+from glossi_sync.spec.given import Given, defaults_in, unused
+from glossi_sync.spec.neighbours import Neighbours
 from glossi_sync.spec.problems import Problem, SpecError
 from glossi_sync.spec.references import check_references
 from glossi_sync.spec.schema import Container, spec_check
-from glossi_sync.spec.variables import Substituted, substitute
-from glossi_sync.spec.yaml_values import MAX_FILES, Map, pack, parse, unpack
+from glossi_sync.spec.variables import Substituted, Variables, names_in, substitute
+from glossi_sync.spec.yaml_values import MAX_FILES, Map, Seq, pack, parse, unpack
 
 SUFFIXES = (".yaml", ".yml")
-_ENTRIES = ("models", "templates", "renderSettings", "projects")
+_ENTRIES = ("models", "templates", "renderSettings", "projects", VARIABLES)
 """Sections of named entries: two files may not name the same one."""
-_FIELDS = ("service", "webhook", "downloads")
+_FIELDS = ("service", "webhook", "downloads", "guard")
 """Sections of fields: two files may name the same one only to say the same."""
 
-_SETTINGS = {
-    "renderBookmarks": "render_bookmarks",
-    "renderShots": "render_shots",
-    "renderVariants": "render_variants",
-    "imageQuality": "image_quality",
-    "videoQuality": "video_quality",
-    "videoResolution": "video_resolution",
-}
 
+class Source(NamedTuple):
+    """One file of a spec."""
 
-class _Source(NamedTuple):
     path: Path
     content: bytes
 
 
-def read_spec(path: Path, *, env: Mapping[str, str], endpoint: str | None = None, files: bool = True) -> Spec:
+def read_spec(
+    path: Path,
+    *,
+    env: Mapping[str, str],
+    given: Given | None = None,
+    endpoint: str | None = None,
+    files: bool = True,
+) -> Spec:
     """Read and check the spec in a file, or in a folder's ``*.yaml`` and ``*.yml`` files (contract, "The spec").
 
-    ``env`` is where ``${env:…}`` looks; ``endpoint`` takes the place of the spec's own (see ``endpoint_problem``), and
-    an API key that the environment lacks is no mistake where the endpoint is ``local``. ``files=False`` leaves looking
-    at the model files to ``hash_models``, which looks only at those that changed; where the spec has mistakes they are
-    looked at all the same, so that all mistakes are told at once.
+    ``env`` is where ``${env:…}`` looks, and ``given`` where ``${var:…}`` does before the spec's own ``variables``;
+    ``endpoint`` takes the place of the spec's own (see ``endpoint_problem``), and an API key that the environment lacks
+    is no mistake where the endpoint is ``local``. ``files=False`` leaves looking at the model files to ``hash_models``,
+    which looks only at those that changed; where the spec has mistakes they are looked at all the same, so that all
+    mistakes are told at once.
 
     Raises:
         SpecError: everything that is wrong.
     """
     sources = _sources(path)
     with _uncollected():
-        return _read(path, sources, env, endpoint, files)
+        return _read(path, sources, env=env, given=given or Given(), endpoint=endpoint, files=files)
 
 
 @contextmanager
@@ -76,90 +86,90 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: Path, sources: Sequence[_Source], env: Mapping[str, str], endpoint: str | None, files: bool) -> Spec:
-    found = _Found([str(source.path) for source in sources])
-    root, variables = _load(sources, lambda text: substitute(text, env), found)
+def _read(
+    path: Path, sources: Sequence[Source], *, env: Mapping[str, str], given: Given, endpoint: str | None, files: bool
+) -> Spec:
+    found = Found([str(source.path) for source in sources])
+    defaults = defaults_in((source.content for source in sources), env)
+    variables = Variables(env, given.over(defaults))
+    root, texts = load(sources, partial(substitute, variables=variables), found)
     if root is None:
         raise found.error()
-    _excuse(root, endpoint, variables, found)
+    _excuse(root, endpoint, given, texts, found)
     whole = Map()
     whole.put("", root, pack(0, 0, 0), pack(0, 0, 0))
     spec_check()(whole, "", found.report)
-    check_references(root, found.report)
+    folder = (path if path.is_dir() else path.parent).absolute()
+    catalogues = Catalogues(root, folder, sources[0].path.parent, found)
+    check_references(root, catalogues.made, found.report)
     if endpoint is not None:
         found.elsewhere += _override_problems(root, endpoint)
-    folder = (path if path.is_dir() else path.parent).absolute()
-    if files or found.any():
-        _look_at_files(root, folder, found)
+    found.elsewhere += unused(given, variables, defaults)
+    if files or found.any() or catalogues.any():
+        neighbours = Neighbours()
+        _look_at_files(root, folder, neighbours, found)
+        catalogues.look_at_files(neighbours)
+    if catalogues.any():
+        found.rows += catalogues.problems()
     if found.any():
         raise found.error()
-    return _build(root, sources, folder, endpoint)
+    digest = digest_of(sources)
+    fingerprint = _fingerprint(root, digest, catalogues, variables)
+    spec = _build(root, catalogues, folder, endpoint)
+    return replace(spec, sources=tuple(source.path for source in sources), files_digest=digest, fingerprint=fingerprint)
 
 
-def locate(spec: Spec, messages: Sequence[tuple[tuple[str | int, ...], str]]) -> list[Problem]:
-    """Say what is wrong with values of a spec that was read before, given by path: ``("models", "lamp", "file")``.
+class Found:
+    """The mistakes found so far, by place; the same mistake under two aliases of one value is one.
 
-    The files are read again for the positions; where they have changed since, the problems stand for the whole file.
+    ``elsewhere`` are those of the command line, ``rows`` those of the catalogues' rows.
     """
-    unplaced = [Problem(str(spec.sources[0]), 0, 0, message) for _, message in messages]
-    try:
-        sources = [_Source(path, path.read_bytes()) for path in spec.sources]
-    except OSError:
-        return unplaced
-    found = _Found([str(source.path) for source in sources])
-    root, _ = _load(sources, lambda text: substitute(text, {}), found)
-    if root is None or _fingerprint(sources) != spec.fingerprint:
-        return unplaced
-    found.problems.clear()
-    for path, message in messages:
-        container: Any = root
-        for part in path[:-1]:
-            container = container[part]
-        found.add(_mark(container, path[-1], "value"), message)
-    return list(found.error().problems)
-
-
-class _Found:
-    """The mistakes found so far, by place; the same mistake under two aliases of one value is one."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.problems: dict[tuple[int, str], None] = {}
         self.elsewhere: list[Problem] = []
+        self.rows: list[Problem] = []
         self._names = names
 
     def any(self) -> bool:
-        return bool(self.problems or self.elsewhere)
+        """Whether anything is wrong."""
+        return bool(self.problems or self.elsewhere or self.rows)
 
     def add(self, mark: int, message: str) -> None:
+        """A mistake at a packed place."""
         self.problems[mark, message] = None
 
     def report(self, container: Container, key: str | int, message: str, at: Literal["key", "value"] = "value") -> None:
+        """A mistake at a value, or at its key: a ``Report``."""
         value = container[key]  # type: ignore[index]
-        if isinstance(value, Substituted) and value.problem is not None:
+        if isinstance(value, Substituted) and (value.problem is not None or value.parts):
             return  # What the variable would have stood for is not known.
-        self.add(_mark(container, key, at), message)
+        self.add(mark_of(container, key, at), message)
 
     def name(self, mark: int) -> str:
+        """A packed place, as it is written."""
         place = unpack(mark)
         return f"{self._names[place.file]}:{place.line}:{place.column}"
 
     def error(self) -> SpecError:
+        """All mistakes, in order."""
         problems = list(self.elsewhere)
         for mark, message in sorted(self.problems):
             place = unpack(mark)
             problems.append(Problem(self._names[place.file], place.line, place.column, message))
-        return SpecError(problems)
+        return SpecError(problems + self.rows)
 
 
-def _mark(container: Container, key: Any, at: Literal["key", "value"]) -> int:
+def mark_of(container: Container, key: Any, at: Literal["key", "value"]) -> int:
+    """The packed place of a value, or of its key."""
     marks = container.marks_of(key) if isinstance(container, Map) else (container.marks[key],) * 2
     return marks[0 if at == "key" else 1]
 
 
-def _sources(path: Path) -> list[_Source]:
+def _sources(path: Path) -> list[Source]:
     try:
         if not path.is_dir():
-            return [_Source(path, path.read_bytes())]
+            return [Source(path, path.read_bytes())]
         names = sorted(
             entry.name
             for entry in path.iterdir()
@@ -168,7 +178,7 @@ def _sources(path: Path) -> list[_Source]:
         if len(names) > MAX_FILES:
             raise SpecError([Problem(str(path), 0, 0, f"a spec has at most {MAX_FILES} files, not {len(names)}")])
         if names:
-            return [_Source(path / name, (path / name).read_bytes()) for name in names]
+            return [Source(path / name, (path / name).read_bytes()) for name in names]
     except FileNotFoundError:
         raise SpecError([Problem(str(path), 0, 0, "there is no such file; name the spec with -f FILE")]) from None
     except OSError as error:
@@ -177,18 +187,33 @@ def _sources(path: Path) -> list[_Source]:
     raise SpecError([Problem(str(path), 0, 0, "this folder holds no spec: no *.yaml or *.yml file lies in it")])
 
 
-def _fingerprint(sources: Iterable[_Source]) -> str:
+def digest_of(sources: Iterable[Source]) -> str:
+    """A hash of a spec's files."""
     sha256 = hashlib.sha256()
     for source in sources:
         sha256.update(f"{source.path.name}\0{len(source.content)}\0".encode("utf-8", "surrogateescape"))
         sha256.update(source.content)
-    return f"sha256:{sha256.hexdigest()}"
+    return sha256.hexdigest()
 
 
-def _load(
-    sources: Sequence[_Source], replace: Callable[[str], Substituted], found: _Found
+def _fingerprint(root: Map, digest: str, catalogues: Catalogues, variables: Variables) -> str:
+    """Of all that decides what is asked for; of the variables' values, which may be secret, only the hash remains."""
+    key = root.get("service", {}).get("apiKey")
+    unasked = names_in(key.written) if isinstance(key, Substituted) else set()
+    used = [one for one in sorted(variables.used.items()) if one[0] not in unasked]
+    rows = [one.digest for one in catalogues.generated]
+    if used or rows:
+        digest = hashlib.sha256(json.dumps([digest, rows, used]).encode()).hexdigest()
+    return f"sha256:{digest}"
+
+
+def load(
+    sources: Sequence[Source], replace: Callable[[str], Substituted], found: Found
 ) -> tuple[Map | None, list[tuple[int, Substituted]]]:
-    """Parse all files and make one spec of them; None where one is unreadable, since what it defines is unknown."""
+    """Parse all files and make one spec of them; None where one is unreadable, since what it defines is unknown.
+
+    With it come the texts in which something is left to be replaced.
+    """
     roots: list[Map] = []
     variables: list[tuple[int, Substituted]] = []
     for number, source in enumerate(sources):
@@ -203,7 +228,7 @@ def _load(
     return roots[0] if len(roots) == 1 else _merge(roots, found), variables
 
 
-def _merge(roots: Iterable[Map], found: _Found) -> Map:
+def _merge(roots: Iterable[Map], found: Found) -> Map:
     whole = Map()
     for root in roots:
         for name, value in root.items():
@@ -219,18 +244,22 @@ def _merge(roots: Iterable[Map], found: _Found) -> Map:
                             first = found.name(section.marks_of(key)[0])
                             found.add(part.marks_of(key)[0], f"{name}.{key} is already defined at {first}")
                 whole[name] = section
+            elif name == SECTION and isinstance(value, Seq) and isinstance(whole[name], Seq):
+                whole[name].marks.extend(value.marks)
+                whole[name].extend(value)
             elif value != whole[name]:
                 first = found.name(whole.marks_of(name)[0])
                 found.add(root.marks_of(name)[0], f"{name} is already defined, otherwise, at {first}")
     return whole
 
 
-def _excuse(root: Map, endpoint: str | None, variables: Iterable[tuple[int, Substituted]], found: _Found) -> None:
-    """Report the variables that could not be replaced, but for those that are not needed."""
-    service = root.get("service")
-    service = service if isinstance(service, Map) else Map()
+def _excuse(
+    root: Map, endpoint: str | None, given: Given, texts: Iterable[tuple[int, Substituted]], found: Found
+) -> None:
+    """Report the variables that could not be replaced, but for those that are not needed, or are a catalogue's."""
+    service, defaults = (value if isinstance(value, Map) else Map() for value in map(root.get, ("service", VARIABLES)))
     local = (endpoint or service.get("endpoint", LOCAL)) == LOCAL
-    excused: list[Any] = []
+    excused: list[Any] = [value for name, value in defaults.items() if name in given.files or name in given.options]
     key = service.get("apiKey")
     if isinstance(key, Substituted) and local and key.unset:
         excused.append(key)
@@ -238,9 +267,15 @@ def _excuse(root: Map, endpoint: str | None, variables: Iterable[tuple[int, Subs
         found.report(service, "apiKey", "apiKey is empty; the service asks for one")
     if endpoint is not None:
         excused.append(service.get("endpoint"))
-    for mark, text in variables:
-        if text.problem is not None and not any(text is one for one in excused):
+    rows = row_marks(root)
+    for mark, text in texts:
+        if text.parts and mark not in rows:
+            found.add(mark, "${row.…} is a value of a catalogue's row; it means nothing here")
+        elif text.problem is not None and not any(text is one for one in excused):
             found.add(mark, text.problem)
+    for name, value in defaults.items():
+        if isinstance(value, Substituted) and any(one.startswith("var:") for one in names_in(value.written)):
+            found.report(defaults, name, "a variable's default may name the environment, but no other variable")
 
 
 def _override_problems(root: Map, endpoint: str) -> list[Problem]:
@@ -250,7 +285,7 @@ def _override_problems(root: Map, endpoint: str) -> list[Problem]:
     return [] if problem is None else [Problem("--endpoint or GLOSSI_ENDPOINT", 0, 0, problem)]
 
 
-def _look_at_files(root: Map, folder: Path, found: _Found) -> None:
+def _look_at_files(root: Map, folder: Path, neighbours: Neighbours, found: Found) -> None:
     models = root.get("models")
     for model in models.values() if isinstance(models, Map) else ():
         if not isinstance(model, Map):
@@ -260,7 +295,7 @@ def _look_at_files(root: Map, folder: Path, found: _Found) -> None:
             continue
         file_type = declared if isinstance(declared, str) else file_type_of(file)
         if file_type is not None:
-            problem = file_problem(str(folder / file), _written(file), file_type)
+            problem = file_problem(location_of(str(folder), file), _written(file), file_type, neighbours)
             if problem is not None:
                 found.report(model, "file", problem)
 
@@ -269,28 +304,35 @@ def _written(text: str) -> str:
     return text.written if isinstance(text, Substituted) else text
 
 
-def _build(root: Map, sources: Sequence[_Source], folder: Path, endpoint: str | None) -> Spec:
-    """The spec's values with every default filled in; everything is known to be right."""
+def _build(root: Map, catalogues: Catalogues, folder: Path, endpoint: str | None) -> Spec:
+    """The spec's values with every default filled in; everything is known to be right, and where it stood forgotten."""
+    models = {key: _model(key, model, folder) for key, model in root.get("models", {}).items()}
+    projects = {key: _project(key, project) for key, project in root.get("projects", {}).items()}
+    spelled = len(models)
+    models.update(catalogues.made.models)
+    projects.update(catalogues.made.projects)
     return Spec(
-        sources=tuple(source.path for source in sources),
+        sources=(),
         folder=folder,
-        fingerprint=_fingerprint(sources),
+        fingerprint="",
         workspace=str(root["workspace"]),
         names_count=root.get("names") == "replace",
         retries=root.get("retries", 2),
+        guard=Guard(**root.get("guard", {})),
         service=_service(root.get("service", {}), endpoint),
-        models={key: _model(key, model, folder) for key, model in root.get("models", {}).items()},
+        models=models,
         templates={
             key: TemplateRef(template_id=_text(ref, "id"), name=_text(ref, "name"))
             for key, ref in root.get("templates", {}).items()
         },
         render_settings={
-            key: RenderSettings(**{_SETTINGS[name]: value for name, value in group.items()})
+            key: RenderSettings(**{field: group[name] for field, name in SETTING_NAMES.items() if name in group})
             for key, group in root.get("renderSettings", {}).items()
         },
-        projects={key: _project(key, project) for key, project in root.get("projects", {}).items()},
+        projects=projects,
         webhook=_webhook(root["webhook"], folder) if "webhook" in root else None,
         downloads=_downloads(root["downloads"], folder) if "downloads" in root else None,
+        generated=tuple(replace(one, first=spelled + one.first) for one in catalogues.generated),
     )
 
 
@@ -309,7 +351,8 @@ def _service(service: Mapping[str, Any], endpoint: str | None) -> Service:
 def _model(key: str, model: Map, folder: Path) -> ModelEntry:
     file = str(model["file"])
     file_type = _text(model, "fileType") or file_type_of(file) or ""
-    return ModelEntry(key, _text(model, "name") or key, _written(model["file"]), folder / file, file_type)
+    location = location_of(str(folder), file)
+    return ModelEntry(key, _text(model, "name") or key, _written(model["file"]), location, file_type)
 
 
 def _project(key: str, project: Map) -> ProjectEntry:

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import ChainMap
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
-from glossi_sync.resources import file_type_of
 from glossi_sync.resources.address import KEY_PATTERN, project_address
-from glossi_sync.resources.model import FILE_TYPES
+from glossi_sync.spec.document import ModelEntry, ProjectEntry
 from glossi_sync.spec.downloads import AUTO, expand, path_problem, source_problem
 from glossi_sync.spec.endpoint import LOCAL, endpoint_problem, url_problem
+from glossi_sync.spec.files import name_problem
 from glossi_sync.spec.problems import near
 from glossi_sync.spec.schema import Report, show
 from glossi_sync.spec.yaml_values import Map, Seq
 
 
-def check_references(root: Map, report: Report) -> None:
+@dataclass(slots=True)
+class Made:
+    """What the spec's catalogues make; not ``whole`` where a row could not be read, so that more may be defined."""
+
+    models: dict[str, ModelEntry] = field(default_factory=dict)
+    projects: dict[str, ProjectEntry] = field(default_factory=dict)
+    whole: bool = True
+
+
+def check_references(root: Map, made: Made, report: Report) -> None:
     """Report what is wrong beyond the shape. Values of a wrong type, reported with the shape, are passed over."""
     _workspace(root, report)
     _service(root, report)
     _models(root, report)
-    _projects(root, report)
+    _projects(root, made, report)
     _webhook(root, report)
-    _downloads(root, report)
+    _downloads(root, made, report)
 
 
-def _section(root: Map, name: str) -> Map:
+def section(root: Map, name: str) -> Map:
+    """A section of the spec by name, empty where it is missing or no mapping."""
     value = root.get(name)
     return value if isinstance(value, Map) else Map()
 
 
-def _texts(container: Any) -> Iterable[tuple[Any, str]]:
+def texts(container: Any) -> Iterable[tuple[Any, str]]:
     """The texts of a list by index, or the keys of a mapping by themselves."""
     pairs: Iterable[tuple[Any, Any]] = ((key, key) for key in container) if isinstance(container, Map) else ()
     if isinstance(container, Seq):
@@ -45,7 +58,7 @@ def _workspace(root: Map, report: Report) -> None:
 
 
 def _service(root: Map, report: Report) -> None:
-    service = _section(root, "service")
+    service = section(root, "service")
     endpoint = service.get("endpoint")
     if isinstance(endpoint, str) and endpoint:
         _told(
@@ -54,59 +67,54 @@ def _service(root: Map, report: Report) -> None:
 
 
 def _models(root: Map, report: Report) -> None:
-    for model in _section(root, "models").values():
+    for model in section(root, "models").values():
         file = model.get("file") if isinstance(model, Map) else None
-        if not isinstance(file, str) or not file:
-            continue
-        if "://" in file:
-            report(model, "file", f"{show(file)} is a URL; name a file on this machine")
-        elif "\0" in file:
-            report(model, "file", "a file's name cannot hold a NUL character")
-        elif "fileType" not in model and file_type_of(file) is None:
-            suffix = file.rpartition(".")[2].lower() if "." in file else ""
-            hint = near(suffix, FILE_TYPES) if suffix else ""
-            kinds = ", ".join(FILE_TYPES)
-            report(model, "file", f"the suffix of {show(file)} names no file type of the service ({kinds}){hint}")
+        if isinstance(file, str) and file:
+            problem = name_problem(file, show(file), typed="fileType" in model)
+            if problem is not None:
+                report(model, "file", problem)
 
 
-def _projects(root: Map, report: Report) -> None:
-    models, templates = _section(root, "models"), _section(root, "templates")
-    settings = _section(root, "renderSettings")
-    for name, project in _section(root, "projects").items():
+def _projects(root: Map, made: Made, report: Report) -> None:
+    models, templates = section(root, "models"), section(root, "templates")
+    settings = section(root, "renderSettings")
+    for name, project in section(root, "projects").items():
         if not isinstance(project, Map):
             continue
         template = project.get("template")
         if isinstance(template, str) and template and template not in templates:
-            report(project, "template", _unknown(name, "template", template, "templates", templates))
+            report(project, "template", unknown(name, "template", template, "templates", templates))
         if isinstance(project.get("models"), Seq):
-            for index, key in _texts(project["models"]):
-                if key not in models:
-                    report(project["models"], index, _unknown(name, "model", key, "models", models))
+            for index, key in texts(project["models"]):
+                if key not in models and key not in made.models and made.whole:
+                    known = ChainMap[str, Any](models, made.models)
+                    report(project["models"], index, unknown(name, "model", key, "models", known))
         renders = project.get("renders")
         if not isinstance(renders, Map | Seq):
             continue
-        for key, group in _texts(renders):
+        for key, group in texts(renders):
             if group not in settings:
-                message = _unknown(name, "render settings", group, "renderSettings", settings)
+                message = unknown(name, "render settings", group, "renderSettings", settings)
                 report(renders, key, message, "key" if isinstance(renders, Map) else "value")
 
 
-def _unknown(project: str, what: str, key: str, section: str, known: Map) -> str:
+def unknown(project: str, what: str, key: str, where: str, known: Collection[str]) -> str:
+    """What is said of a name that the section ``where`` does not define."""
     if not known:
-        return f"project {project!r} names the {what} {show(key)}, but the spec has no {section!r}"
-    return f"project {project!r} names the {what} {show(key)}, which {section!r} does not have{near(key, known)}"
+        return f"project {project!r} names the {what} {show(key)}, but the spec has no {where!r}"
+    return f"project {project!r} names the {what} {show(key)}, which {where!r} does not have{near(key, known)}"
 
 
 def _webhook(root: Map, report: Report) -> None:
-    webhook = _section(root, "webhook")
+    webhook = section(root, "webhook")
     url = webhook.get("url")
     if isinstance(url, str) and url:
         problem = url_problem(url, ("https", "http"))
         _told(webhook, "url", problem and f"url {problem}", report)
 
 
-def _downloads(root: Map, report: Report) -> None:
-    downloads = _section(root, "downloads")
+def _downloads(root: Map, made: Made, report: Report) -> None:
+    downloads = section(root, "downloads")
     source, path = downloads.get("from"), downloads.get("path")
     if isinstance(source, str) and source:
         _told(downloads, "from", source_problem(source), report, AUTO)
@@ -114,15 +122,15 @@ def _downloads(root: Map, report: Report) -> None:
         return
     problem = path_problem(path)
     if problem is None and not ("{project}" in path and "{settings}" in path):
-        problem = _meeting(root, path)
+        problem = _meeting(root, made, path)
     if problem is not None:
         report(downloads, "path", problem)
 
 
-def _meeting(root: Map, path: str) -> str | None:
+def _meeting(root: Map, made: Made, path: str) -> str | None:
     """Two renders whose files would lie in one place, as a message."""
     taken: dict[str, tuple[str, str]] = {}
-    for address, models, settings in _renders(root):
+    for address, models, settings in chain(_renders(root, made), _generated_renders(made)):
         place = expand(path, {"project": address, "model": "+".join(models), "settings": settings})
         first = taken.setdefault(place, (address, settings))
         if first != (address, settings):
@@ -131,17 +139,22 @@ def _meeting(root: Map, path: str) -> str | None:
     return None
 
 
-def _renders(root: Map) -> Iterable[tuple[str, tuple[str, ...], str]]:
-    """Every render that the spec defines: its project's address without the kind, the models' and settings' keys."""
-    models, settings = _section(root, "models"), _section(root, "renderSettings")
-    for name, project in _section(root, "projects").items():
+def _generated_renders(made: Made) -> Iterable[tuple[str, tuple[str, ...], str]]:
+    """As ``_renders``, of the catalogues' projects, each of which has one model."""
+    return ((one.key, one.models, wanted.settings) for one in made.projects.values() for wanted in one.renders)
+
+
+def _renders(root: Map, made: Made) -> Iterable[tuple[str, tuple[str, ...], str]]:
+    """Every render that the spec spells: its project's address without the kind, the models' and settings' keys."""
+    models, settings = section(root, "models"), section(root, "renderSettings")
+    for name, project in section(root, "projects").items():
         if not isinstance(project, Map):
             continue
-        keys = tuple(text for _, text in _texts(project.get("models")) if text in models)
+        keys = tuple(text for _, text in texts(project.get("models")) if text in models or text in made.models)
         per_model = project.get("createPerModel") is True
         for group in [(key,) for key in keys] if per_model else [keys]:
             address = project_address(name, group[0] if per_model else None).removeprefix("project.")
-            for _, group_key in _texts(project.get("renders")):
+            for _, group_key in texts(project.get("renders")):
                 if group_key in settings:
                     yield address, group, group_key
 

@@ -231,7 +231,7 @@ def _object(schema: Schema, root: Schema) -> Check:
         right = True
         for name in required:
             if name not in value:
-                report(container, key, f"{subject(key) if key else 'a spec'} needs the key {name!r}", "key")
+                report(container, key, f"{subject(key) if key != '' else 'a spec'} needs the key {name!r}", "key")
                 right = False
         for name in value:
             part = properties.get(name, other)

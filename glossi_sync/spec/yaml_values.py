@@ -32,6 +32,7 @@ MAX_FILES = 1 << 12
 """The most files of one spec: a file's number then fits into 12 bits."""
 MAX_DEPTH = 32
 
+_BEGINS = "a spec starts with 'version: 1' and 'workspace: NAME'"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
 _COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
@@ -114,7 +115,7 @@ class Seq(list[Any]):
 
 class Parsed(NamedTuple):
     """One file, read. ``root`` is None where nothing can be said of its content; ``variables`` are the texts in which
-    a variable could not be replaced, with their places."""
+    a variable could not be replaced, or is a row's, with their places."""
 
     root: Map | None
     problems: list[tuple[int, str]]
@@ -138,12 +139,17 @@ def unpack(mark: int) -> Place:
     return Place(mark >> 52, (mark >> 26 & MAX_BYTES - 1) + 1, (mark & MAX_BYTES - 1) + 1)
 
 
-def parse(content: bytes, file: int, name: str, substitute: Callable[[str], Substituted]) -> Parsed:
-    """Read one YAML file; ``file`` is its number, ``substitute`` replaces the variables of a text that has any."""
+def parse(
+    content: bytes, file: int, name: str, substitute: Callable[[str], Substituted] | None, begins: str = _BEGINS
+) -> Parsed:
+    """Read one YAML file; ``file`` is its number, ``substitute`` replaces the variables of a text that has any.
+
+    ``begins`` tells the user of a file that is something else how one should look.
+    """
     reader: _Reader | None = None
     try:
         _decode(content, file)
-        reader = _Reader(content, file, name, substitute if b"${" in content else None)
+        reader = _Reader(content, file, name, substitute if b"${" in content else None, begins)
         return Parsed(reader.document(), reader.problems, reader.variables)
     except _Unreadable as error:
         problems = [(error.mark, error.message)]
@@ -152,6 +158,17 @@ def parse(content: bytes, file: int, name: str, substitute: Callable[[str], Subs
     except yaml.YAMLError as error:
         problems = [(pack(file, 0, 0), f"this is not YAML: {error}")]
     return Parsed(None, problems + (reader.problems if reader else []), [])
+
+
+def peek(content: bytes, key: str, substitute: Callable[[str], Substituted]) -> Map | None:
+    """What a file has under ``key``, without the rest being read; what is wrong with it is for ``parse`` to say."""
+    if key.encode() not in content:
+        return None
+    try:
+        _decode(content, 0)
+        return _Reader(content, 0, "", substitute).section(key)
+    except (_Unreadable, yaml.YAMLError):
+        return None
 
 
 def _decode(content: bytes, file: int) -> None:
@@ -202,13 +219,21 @@ def _syntax(error: yaml.MarkedYAMLError, content: bytes, file: int) -> tuple[int
 class _Reader:
     """Turns the events of one file into values; what is wrong but readable is noted and reading goes on."""
 
-    def __init__(self, content: bytes, file: int, name: str, substitute: Callable[[str], Substituted] | None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        file: int,
+        name: str,
+        substitute: Callable[[str], Substituted] | None,
+        begins: str = _BEGINS,
+    ) -> None:
         self.problems: list[tuple[int, str]] = []
         self.variables: list[tuple[int, Substituted]] = []
         self._event: Callable[[], Any] = _LOADER(content).get_event
         self._base = file << 52
         self._name = name
         self._substitute = substitute
+        self._begins = begins
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._plain: dict[str, Any] = {}
         self._texts: dict[str, str] = {}
@@ -219,17 +244,15 @@ class _Reader:
         event = self._event()
         while type(event) is not DocumentStartEvent:
             if type(event) is StreamEndEvent:
-                raise _Unreadable(
-                    self._base, "this file is empty; a spec starts with 'version: 1' and 'workspace: NAME'"
-                )
+                raise _Unreadable(self._base, f"this file is empty; {self._begins}")
             event = self._event()
         event = self._event()
         first = self._mark(event)
         root = self._value(event, 0)
         if root is None:
-            raise _Unreadable(self._base, "this file is empty; a spec starts with 'version: 1' and 'workspace: NAME'")
+            raise _Unreadable(self._base, f"this file is empty; {self._begins}")
         if not isinstance(root, Map):
-            raise _Unreadable(first, "a spec is a mapping: it starts with 'version: 1' and 'workspace: NAME'")
+            raise _Unreadable(first, f"this file must be a mapping (key: value); {self._begins}")
         self._event()
         event = self._event()
         if type(event) is not StreamEndEvent:
@@ -237,6 +260,17 @@ class _Reader:
                 self._mark(event), "a second document starts here; a spec file holds one (use a folder of files)"
             )
         return root
+
+    def section(self, wanted: str) -> Map | None:
+        while type(event := self._event()) is not MappingStartEvent:
+            if type(event) is StreamEndEvent:
+                return None
+        while type(event := self._event()) is not MappingEndEvent:
+            key = self._key(event, 0, 0)
+            value = self._value(self._event(), 1)
+            if key == wanted:
+                return value if isinstance(value, Map) else None
+        return None
 
     def _mark(self, event: Any) -> int:
         mark = event.start_mark
@@ -343,7 +377,7 @@ class _Reader:
             value = self._resolve(event)
         if self._substitute is not None and type(value) is str and "${" in value:
             value = self._substitute(value)
-            if value.problem is not None:
+            if value.problem is not None or value.parts:
                 self.variables.append((self._mark(event), value))
         return value
 
@@ -365,6 +399,8 @@ class _Reader:
         if event.anchor not in self._anchors:
             raise _Unreadable(self._mark(event), f"no anchor &{event.anchor} stands before the alias *{event.anchor}")
         value, nodes = self._anchors[event.anchor]
+        if isinstance(value, Substituted) and value.parts:
+            self.variables.append((self._mark(event), value))
         self._repeat(nodes, self._mark(event))
         return value
 

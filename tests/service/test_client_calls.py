@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from scripted_server import Answer, answer_json, in_turn, serving
 
 from glossi_sync import __version__
 from glossi_sync.resources import FILE_TYPES, RenderSettings, Template, Webhook
+from glossi_sync.resources.render import SETTING_NAMES
 from glossi_sync.service import (
     ConfirmedModel,
     CreatedModel,
@@ -34,6 +35,7 @@ from glossi_sync.service import (
     StartedRender,
     StoredWebhook,
     Unauthorized,
+    wire,
 )
 from glossi_sync.studio.embedded import EmbeddedStudio
 
@@ -288,6 +290,20 @@ def test_a_call_is_what_the_guide_says(step: str) -> None:
         else:
             assert request.json() == spoken.body
             assert request.headers["content-type"] == "application/json"
+
+    run(main)
+
+
+@pytest.mark.parametrize(("field", "name"), SETTING_NAMES.items())
+def test_all_six_settings_are_sent_each_under_its_own_name(field: str, name: str) -> None:
+    settings = replace(RenderSettings(), **{field: 0})
+
+    async def main() -> None:
+        answer = answer_json({"jobs": [{"jobId": "j", "status": "QUEUED", "projectId": "p"}], "totalProjects": 1})
+        async with serving(in_turn(answer)) as server, client(server.endpoint) as glossi:
+            await glossi.start_renders(["p"], settings)
+        sent = server.received[0].json()["settings"]  # type: ignore[call-overload,index]
+        assert sent == {**wire.DEFAULT_SETTINGS, name: 0}
 
     run(main)
 

@@ -341,6 +341,25 @@ def test_a_files_url_lies_below_the_files_and_says_its_path_exactly(path: str) -
     assert not {"", ".", ".."} & set(unquote(tail.removeprefix(head)).split("/"))
 
 
+def test_a_file_below_a_url_of_the_users_own_is_fetched_without_the_key(tmp_path: Path) -> None:
+    """``downloads.from: https://…``: whatever the service calls its files, they stay below it."""
+
+    async def main() -> None:
+        async with serving(file_server()) as cdn, client(HOME, QUICK) as glossi:
+            below = f"{cdn.origin}/renders/"
+            await glossi.download("/w1/100% oak? #2.png", tmp_path / "a.png", below=below)
+            (request,) = cdn.received
+            assert request.target == "/renders/w1/100%25%20oak%3F%20%232.png"
+            assert "x-api-key" not in request.headers
+            for path in ("../private/a.png", "https://evil.example/a.png", ""):
+                with pytest.raises(ReadFailed, match="is not a file's path"):
+                    await glossi.download(path, tmp_path / "b.png", below=below)
+            assert len(cdn.received) == 1
+
+    run(main)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_a_target_that_cannot_be_written_is_an_oserror(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"in the way")
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from glossi_sync.spec import HashedFile, Spec, SpecError, hash_models, hashing, read_spec
 from glossi_sync.spec.files import file_problem
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "glb"
+SHARED = Path(os.environ.get("GLOSSI_TEST_MODELS") or Path(__file__).parents[3] / "shared" / "data" / "glb")
 LONG_AGO = 1_600_000_000
 
 
@@ -121,7 +121,7 @@ def test_all_bad_files_are_told_at_once_by_whoever_looks_first(tmp_path: Path) -
         ]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not here")
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"no models at {SHARED}")
 def test_real_models_are_accepted() -> None:
     models = sorted(SHARED.glob("*.glb"))
     assert models

@@ -225,8 +225,14 @@ def test_what_a_variable_holds_is_text_and_is_not_looked_into(tmp_path: Path, va
     ("written_as", "said"),
     [
         ("${env:GLOSI_NAME}", "the environment variable GLOSI_NAME is not set; did you mean 'GLOSSI_NAME'?"),
-        ("${var:x}", "${var:x} is no variable: write ${env:NAME}, or $${ where the characters themselves are meant"),
-        ("${env:1}", "${env:1} is no variable: write ${env:NAME}, or $${ where the characters themselves are meant"),
+        (
+            "${vra:x}",
+            "${vra:x} is no variable: write ${env:NAME} or ${var:NAME}, or $${ where the characters themselves are meant",
+        ),
+        (
+            "${env:1}",
+            "${env:1} is no variable: write ${env:NAME} or ${var:NAME}, or $${ where the characters themselves are meant",
+        ),
         ("${env:X", "'${' is not closed: write ${env:NAME} for a variable, or $${ for the characters themselves"),
     ],
 )
@@ -235,6 +241,14 @@ def test_a_variable_that_cannot_be_replaced_is_told_at_its_place(tmp_path: Path,
         variables(tmp_path, f"models: {{lamp: {{file: a.glb, name: '{written_as}'}}}}", {"GLOSSI_NAME": "x"})
     named = [problem for problem in caught.value.problems if "no file" not in problem.message]
     assert [(one.line, one.column, one.message) for one in named] == [(3, 36, said)]
+
+
+def test_a_variable_that_holds_no_text_is_told_and_not_shown(tmp_path: Path) -> None:
+    """As the environment hands out bytes that are not UTF-8: what cannot be encoded can be neither hashed nor sent."""
+    with pytest.raises(SpecError) as caught:
+        variables(tmp_path, "models: {lamp: {file: a.obj, name: '${env:NAME}'}}", {"NAME": "caf\udce9"})
+    assert "the environment variable NAME holds bytes that are not UTF-8" in str(caught.value)
+    assert "caf" not in str(caught.value)
 
 
 KEYED = "service: {endpoint: '%s', apiKey: '${env:GLOSSI_API_KEY}'}"

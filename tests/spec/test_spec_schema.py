@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from spec_documents import Document, as_json, documents
+from spec_documents import Document, as_json, documents, written
 
 from glossi_sync.resources import EVENTS, FILE_TYPES, RenderSettings
 from glossi_sync.resources.address import KEY_PATTERN
 from glossi_sync.schema_files import load_schema
-from glossi_sync.spec import Downloads, Service
+from glossi_sync.spec import Downloads, Service, SpecError, read_spec
 from glossi_sync.spec.schema import compile_schema, spec_check
-from glossi_sync.spec.variables import substitute
+from glossi_sync.spec.variables import Variables, substitute
 from glossi_sync.spec.yaml_values import Map, parse
 
 SCHEMA = load_schema("spec")
@@ -67,7 +68,7 @@ def mutated(draw: st.DrawFn) -> Document:
 
 
 def _accepts(document: Document) -> tuple[bool, list[str]]:
-    parsed = parse(as_json(document).encode(), 0, "spec", lambda text: substitute(text, {}))
+    parsed = parse(as_json(document).encode(), 0, "spec", lambda text: substitute(text, Variables({})))
     assert parsed.root is not None
     assert not parsed.problems
     messages: list[str] = []
@@ -89,6 +90,29 @@ def test_the_compiled_checks_accept_exactly_what_jsonschema_accepts(document: Do
     accepted, messages = _accepts(document)
     assert accepted == ORACLE.is_valid(document), messages
     assert accepted == (not messages)
+
+
+@given(mutated())
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture],
+)
+def test_the_reader_accepts_nothing_that_the_schema_refuses_and_says_what_is_wrong(
+    tmp_path: Path, document: Document
+) -> None:
+    """What it refuses beyond the schema are references, addresses and paths: see the tests of mistakes."""
+    path = written(tmp_path, as_json(document))
+    try:
+        spec = read_spec(path, env={}, files=False)
+    except SpecError as error:
+        assert error.problems
+        for problem in error.problems:
+            assert (problem.file, problem.line) == (str(path), 1)
+            assert 1 <= problem.column <= len(path.read_text(encoding="utf-8"))
+    else:
+        assert ORACLE.is_valid(document)
+        assert list(spec.models) == list(document.get("models", {}))
 
 
 @given(documents())

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from spec_documents import Document, as_block, as_json, documents
 
 from glossi_sync.spec import yaml_values
-from glossi_sync.spec.variables import substitute
+from glossi_sync.spec.variables import Variables, substitute
 from glossi_sync.spec.yaml_values import Map, Misread, Parsed, Seq, parse, read_plain, unpack
 
 
 def read(content: str | bytes) -> Parsed:
     """A text as a file of its own."""
     raw = content.encode() if isinstance(content, str) else content
-    return parse(raw, 0, "spec.yaml", lambda text: substitute(text, {}))
+    return parse(raw, 0, "spec.yaml", lambda text: substitute(text, Variables({})))
 
 
 def wrong(content: str | bytes) -> list[str]:
@@ -77,7 +77,7 @@ def test_every_key_and_text_stands_where_it_is_said_to_stand(document: Document)
         ("# nothing yet\n", "1:1: this file is empty; a spec starts with 'version: 1' and 'workspace: NAME'"),
         (
             "- a\n",
-            "1:1: a spec is a mapping: it starts with 'version: 1' and 'workspace: NAME'",
+            "1:1: this file must be a mapping (key: value); a spec starts with 'version: 1' and 'workspace: NAME'",
         ),
         ("a: 1\n\tb: 2\n", "2:1: a tab cannot indent YAML; use spaces"),
         (b"a: 1\nb: \xff\n", "2:4: byte 0xff is not UTF-8; save the file as UTF-8"),
