@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test lint format clean
+.PHONY: demo test simulate lint format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   renders the example storefront on the studio; pictures go to examples/storefront/renders"
 	@echo "make test   runs the test suite"
+	@echo "make simulate SEEDS=1000000   runs the whole reconciler under so many seeds of faults, on all cores"
 	@echo "make lint   ruff, mypy, import-linter"
 
 $(BIN)/python:
@@ -31,6 +32,12 @@ demo: $(VENV)/studio.installed
 
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# The suite runs 2,000 seeds of it; START goes on where another run has ended.
+SEEDS ?= 1000000
+START ?= 0
+simulate: $(VENV)/dev.installed
+	PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --start $(START)
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
