@@ -39,14 +39,6 @@ def test_it_answers_on_loopback_and_ends_with_the_block(tmp_path: Path) -> None:
     assert not (tmp_path / "address").exists()
 
 
-def test_what_was_made_is_there_the_next_time(tmp_path: Path) -> None:
-    with client_of_embedded(studio_at(tmp_path)) as api:
-        model_id = api.upload()
-    with client_of_embedded(studio_at(tmp_path)) as again:
-        assert again.key == api.key
-        assert again.processed(model_id)["status"] == "READY"
-
-
 def test_two_owners_share_one_and_the_last_takes_it_along(tmp_path: Path) -> None:
     first, second = studio_at(tmp_path), studio_at(tmp_path)
     first.__enter__()

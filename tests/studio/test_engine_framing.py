@@ -50,7 +50,7 @@ views = st.builds(
     View,
     azimuth=st.floats(-180, 180),
     elevation=st.floats(-20, 90),
-    field_of_view=st.floats(8, 60),
+    field_of_view=st.floats(8, 40),
     fill=st.floats(0.3, 0.88),
     aim=st.just((0.0, 0.0)),
 )

@@ -68,6 +68,8 @@ class Shell:
 
     api: Api
     home: Path
+    looks: frozenset[str] = frozenset({"Default"})
+    """What the engine makes of a model whose one variant is called Oak."""
 
     def json(self, name: str, call: str = "", **own: str) -> Any:
         """A command's answer, which must be JSON with a 200. ``call``: where a body is all that the guide gives."""
@@ -135,7 +137,7 @@ def rendering_shell(request: pytest.FixtureRequest, tmp_path: Path, workspace_te
         tmp_path / "data", workers=1, templates=workspace_templates, engine="small_engines:DraftFilamentEngine"
     )
     with client_of_embedded(studio) as client:
-        yield Shell(client, tmp_path)
+        yield Shell(client, tmp_path, frozenset({"Oak"}))
 
 
 @runs_commands
@@ -203,8 +205,9 @@ def test_the_guides_own_commands_lead_to_finished_pictures(rendering_shell: Shel
         finished = shell.finished(job_id)
         renders = finished.pop("renders")
         assert finished == {"jobId": job_id, "status": "COMPLETED", "projectId": project_id}
-        cameras = {render["name"].partition(" - ")[0] for render in renders}
+        cameras, looks = (set(part) for part in zip(*(render["name"].split(" - ") for render in renders), strict=True))
         assert "Front View" in cameras and ("360 Spin" in cameras) == has_video
+        assert looks == shell.looks
         for render in renders:
             assert set(render) == {"id", "name", "filePath", "fileType", "isVideo"}
             assert (render["fileType"], render["isVideo"]) in {("PNG", False), ("MP4", True)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from small_glb import box, pack
-from studio_client import Api, InProcess, ok, refused
+from studio_client import Api, InProcess, eventually, ok, refused
 
 from glossi_sync.service import wire
 
@@ -111,6 +112,22 @@ def test_a_file_may_be_sent_again_until_it_is_confirmed(api: Api) -> None:
     assert api.processed(model["modelId"])["status"] == "READY"
     refused(api.put(model["uploadUrl"], b"too late"), 409, "already_confirmed")
     assert api.get(f"/files/{model['uploadKey']}").content == box()
+
+
+def test_a_file_that_arrives_while_another_is_confirmed_comes_too_late(inside: InProcess, tmp_path: Path) -> None:
+    api = inside.api
+    (model,) = api.create("box")
+    assert api.put(model["uploadUrl"], box()).status_code == 200
+
+    def with_a_confirmation_in_between() -> Iterator[bytes]:
+        yield b"the beginning"
+        eventually(lambda: any((tmp_path / "incoming").iterdir()))
+        ok(api.confirm(model["modelId"]))
+        yield b"the end"
+
+    refused(api.put(model["uploadUrl"], with_a_confirmation_in_between()), 409, "already_confirmed")
+    assert api.get(f"/files/{model['uploadKey']}").content == box()
+    assert not any((tmp_path / "incoming").iterdir())
 
 
 def test_the_url_is_bound_to_its_content_type_and_file(api: Api) -> None:

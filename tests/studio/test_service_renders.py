@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from studio_client import Api, InProcess, ok, refused
 
 from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
+from glossi_sync.studio.template import bundled_templates
 
 
 def test_one_call_renders_many_projects_in_their_order(api: Api) -> None:
@@ -166,3 +168,17 @@ def test_every_setting_of_the_guide_is_taken_at_each_of_its_values(inside: InPro
             body = {"projectIds": [project_id], "settings": {name: value}}
             (job,) = ok(api.post("/renders", body))["jobs"]
             assert settings_of(inside, job["jobId"]) == {**wire.DEFAULT_SETTINGS, name: value}
+
+
+def test_a_job_whose_template_has_gone_meanwhile_says_so(inside: InProcess) -> None:
+    own = replace(bundled_templates()[0], template_id="our-own")
+    templates = inside.studio.templates.of_workspace
+    assert isinstance(templates, dict)
+    templates["workspace"] = (own,)
+    project_id = inside.api.project(inside.api.ready(), template_id="our-own")
+    job_id = inside.api.start(project_id)
+    assert inside.api.finished(job_id)["status"] == "COMPLETED"
+    del templates["workspace"]
+    failed = inside.api.finished(inside.api.start(project_id))
+    assert failed["status"] == "FAILED"
+    assert "our-own" in failed["errorMessage"] and "folder of templates" in failed["errorMessage"]

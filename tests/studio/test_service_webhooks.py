@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from studio_client import Api, InProcess, ok, refused
+from studio_client import Api, InProcess, inside_studio, ok, refused
 
 from glossi_sync.service import wire
 
 
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    with inside_studio(tmp_path_factory.mktemp("webhooks")) as studio:
+        yield studio
+
+
 @pytest.fixture
 def api(inside: InProcess) -> Api:
+    """A client whose workspace has no webhook."""
+    inside.api.http.delete(inside.api.url + "/webhooks")
     return inside.api
 
 

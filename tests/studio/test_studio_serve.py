@@ -6,13 +6,16 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import sys
 from pathlib import Path
 
 import pytest
 from studio_client import Api, client_of, ok, refused, worker_at
 from studio_processes import client_at, drawing, gone, served
+
+from glossi_sync.studio.data_folder import StudioError
+from glossi_sync.studio.records import Records
+from glossi_sync.studio.serve import serve
 
 posix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -45,10 +48,9 @@ def test_it_stops_cleanly_whatever_it_is_doing(tmp_path: Path, number: int) -> N
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_cleanly_before_its_workers_have_started(tmp_path: Path, number: int) -> None:
+def test_it_stops_cleanly_before_its_workers_have_started(tmp_path: Path) -> None:
     with served(tmp_path / "data") as studio:
-        status, _, errors = studio.end(number, group=True)
+        status, _, errors = studio.end(signal.SIGINT, group=True)
         assert (status, errors) == (0, "")
 
 
@@ -85,18 +87,10 @@ def test_a_file_in_the_data_folders_place(tmp_path: Path) -> None:
 
 
 def test_records_of_a_later_version(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with drawing(data) as studio:
-        studio.end()
-    with sqlite3.connect(data / "records.db") as records:
-        records.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
+    records = Records(f"sqlite:///{tmp_path / 'records.db'}")
+    records.now(lambda connection: connection.exec_driver_sql("UPDATE meta SET value = '99' WHERE name = 'schema'"))
     records.close()
-    says(data, "of schema 99")
-
-
-def test_records_that_are_no_database(tmp_path: Path) -> None:
-    (tmp_path / "records.db").write_bytes(b"something else entirely, and long enough to be looked at" * 10)
-    says(tmp_path, "records.db")
+    says(tmp_path, "of schema 99")
 
 
 def test_a_template_that_is_none(tmp_path: Path) -> None:
@@ -119,7 +113,8 @@ def test_a_key_of_ones_own_is_valid_until_another_is_given(tmp_path: Path) -> No
             refused(api.get("/templates"), 401, "unauthorized")
         with client_of(studio.url, "my-next-key") as api:
             assert tried(api) == 200
-    says(data, "visible ASCII", "--api-key", "two words")
+    with pytest.raises(StudioError, match="visible ASCII"):
+        serve(data, api_key="two words")
 
 
 def test_behind_a_proxy_upload_urls_begin_with_the_public_address(tmp_path: Path) -> None:

@@ -60,6 +60,9 @@ class Outline:
 _ROOM = 0.03
 """Left around an outline: for its being measured in coarse pixels, and at some positions of a turn only."""
 
+_NEAREST = 1.02
+"""A camera's distance from the middle of a product of radius 1 that it does not stand in."""
+
 Measure = Callable[[Stand], Outline | None]
 """How the product lies in the frame from a stand; None where nothing of it is seen."""
 
@@ -90,26 +93,38 @@ def frame(view: View, aspect: float, centre: NDArray[np.float64], measure: Measu
     target, distance = np.array(centre, np.float64), 1.1 / np.sin(np.arctan(half))
     stand = _stand(target, back, distance, view.field_of_view, aspect)
     whole = min(view.fill, 0.9)
-    # What is seen grows as its distance shrinks: that of its widest part, which lies ``depth`` before the centre.
+    # What is seen grows as the distance from its widest part shrinks, which lies ``depth`` before the centre. Of a rod
+    # seen end-on that is its near end, all but where the camera is: so the distance is kept between known bounds.
     depth, before = 0.0, (0.0, 0.0)
-    for _ in range(10):
+    nearest, farthest = _NEAREST, np.inf
+    for step in range(24):
         outline = measure(stand)
         if outline is None:
             raise NothingInView
-        if outline.cut:
-            stand = _stand(target, back, distance := distance * 1.5, view.field_of_view, aspect)
-            continue
-        right, up, _back = axes(stand)
-        high = np.tan(np.radians(view.field_of_view / 2)) * distance
         x, y = (outline.left + outline.right) / 2, (outline.bottom + outline.top) / 2
-        if abs(outline.fill / whole - 1) < 0.004 and max(abs(x), abs(y)) < 0.004:
-            break
-        if before[0] and abs(before[0] - outline.fill) > 0.02:
-            seen = (before[0] * before[1] - outline.fill * distance) / (before[0] - outline.fill)
-            depth = float(np.clip(seen, -1.0, 1.0))
-        before = outline.fill, distance
+        if outline.cut:
+            nearest, following = distance, 1.5 * distance
+        else:
+            if abs(outline.fill / whole - 1) < 0.004 and max(abs(x), abs(y)) < 0.004:
+                break
+            if outline.fill > whole:
+                nearest = max(nearest, distance)
+            else:
+                farthest = min(farthest, distance)
+            if abs(before[0] - outline.fill) > 0.02:
+                part = (before[0] * before[1] - outline.fill * distance) / (before[0] - outline.fill)
+                depth = float(np.clip(part, -1.0, 1.0)) if before[0] else 0.0
+            before = outline.fill, distance
+            following = depth + (distance - depth) * outline.fill / whole
+        right, up, _back = axes(stand)
+        high = np.tan(np.radians(view.field_of_view / 2)) * (distance - depth)
+        high *= 1.0 if step < 5 else 0.7  # What has not settled by now swings from side to side.
         target = target + right * (x * high * aspect) + up * (y * high)
-        distance = max(depth + (distance - depth) * outline.fill / whole, 1.02)
+        if farthest - nearest < 0.002 * distance:  # The bounds were of a camera that looked elsewhere.
+            nearest, farthest = _NEAREST, np.inf
+        if not nearest < following < farthest and np.isfinite(farthest):
+            following = (nearest + farthest) / 2
+        distance = max(following, _NEAREST)
         stand = _stand(target, back, distance, view.field_of_view, aspect)
     outline = measure(stand)
     if outline is None:

@@ -33,11 +33,14 @@ class Pass:
 
 
 def passes(count: int) -> tuple[Pass, ...]:
-    """``count`` passes that spread over pixel, lamps and brightness evenly (Roberts' R2 sequence)."""
+    """``count`` passes that spread over pixel, lamps and brightness evenly: no two share one of them."""
     index = np.arange(count)
-    x, y = (0.5 + index * 0.7548776662466927) % 1.0 - 0.5, (0.5 + index * 0.5698402909980532) % 1.0 - 0.5
-    order = np.argsort(np.argsort((index * 0.618033988749895) % 1.0))
-    warmth = (order + 0.5) / count - 0.5
+
+    def spread(step: float) -> NDArray[np.float64]:
+        order: NDArray[np.intp] = np.argsort(np.argsort((index * step) % 1.0))
+        return (order + 0.5) / count - 0.5
+
+    x, y, warmth = (spread(step) for step in (0.7548776662466927, 0.5698402909980532, 0.618033988749895))
     return tuple(Pass((float(x[i]), float(y[i])), int(i), float(warmth[i])) for i in range(count))
 
 
