@@ -34,6 +34,7 @@ from glossi_sync.studio.template import (
     Environment,
     Floor,
     GradientStop,
+    Light,
     Shot,
     SweepStop,
     Template,
@@ -415,6 +416,29 @@ def test_a_product_stands_lit_on_a_seamless_ground_with_its_shadow(job: Job, tmp
     assert far > beside + 6, "and fades"
 
 
+@renders
+def test_where_only_the_ground_is_seen_fewer_passes_look_the_same(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glossi_sync.studio.engines import stage
+
+    for template in bundled_templates():
+        looked_at = replace(template, bookmarks=FRONT, shots=())
+        model = {"Chair": (EXAMPLES / "chair.glb").read_bytes()}
+        draft = Draft((480, 270), passes=6, shadows=16)
+        (cut,) = job(model, looked_at, draft, f"{template.name} cut", render_variants=False)
+        with monkeypatch.context() as patched:
+            patched.setattr(stage, "_inner", lambda stand, size: (stand, size))
+            (whole,) = job(model, looked_at, draft, f"{template.name} whole", render_variants=False)
+        difference = np.abs(
+            pixels(tmp_path / f"{template.name} cut" / cut.file_name)
+            - pixels(tmp_path / f"{template.name} whole" / whole.file_name)
+        )
+        assert difference.mean() < 0.35, f"{template.name}: the noise that both are dithered with"
+        # Beside the product's mirror image, where edges are drawn with fewer samples.
+        assert np.quantile(difference, 0.999) <= 8, template.name
+
+
 def sphere() -> bytes:
     """Black, glossy, of radius 1."""
     rings, segments = 48, 96
@@ -452,18 +476,19 @@ def sphere() -> bytes:
     return pack(document, vertices + indices)
 
 
-def peaks(light: NDArray[np.float64]) -> int:
-    """How many separate hills a picture has: maxima that stand out of their surroundings."""
-    padded = np.pad(light, 3, mode="edge")
-    height, width = light.shape
-    around = [
-        padded[3 + y : 3 + y + height, 3 + x : 3 + x + width]
-        for y in (-3, 0, 3)
-        for x in (-3, 0, 3)
-        if (x, y) != (0, 0)
-    ]
-    hills = np.all([light > other + 8 for other in around], axis=0)
-    return int(hills.sum())
+@renders
+def test_a_soft_light_is_seen_as_one_light_in_a_glossy_surface(job: Job, tmp_path: Path) -> None:
+    """Its shadows are made of many positions of the light, but a reflection must not show them as dots."""
+    key = Light("key", azimuth=-40, elevation=35, size=24, illuminance=0.5, color=WHITE, shadows=True)
+    dim = Environment((GradientStop(0.0, (0.1, 0.1, 0.1)),), (), intensity=1.0, rotation=0.0)
+    template = replace(BEFORE_BLACK, environment=dim, lights=(key,))
+    (file,) = job({"Ball": sphere()}, template, Draft((640, 360), passes=6, shadows=8))
+    light = pixels(tmp_path / "out" / file.file_name).mean(axis=-1)
+    bright = light > light.max() / 2
+    left, top, right, bottom = extent(bright)
+    assert right - left > 12, "it has a size"
+    assert bright.sum() == pytest.approx(np.pi / 4 * (right - left) * (bottom - top), rel=0.12), "it is round"
+    assert (light > 0.95 * light.max()).sum() > 0.35 * bright.sum(), "it is even"
 
 
 # --- long runs ---

@@ -51,11 +51,15 @@ def test_a_video_by_its_quality(
 
 
 @pytest.mark.parametrize("quality", [0, 1, 2])
-def test_the_same_frames_make_the_same_bytes(tmp_path: Path, quality: int) -> None:
+@pytest.mark.parametrize("size", [SIZE, (192, 108), (160, 90)])
+def test_the_same_frames_make_the_same_bytes(tmp_path: Path, quality: int, size: tuple[int, int]) -> None:
     kind = CODECS[quality]
-    for name in ("a", "b"):
-        write_video(tmp_path / f"{name}.{kind.suffix}", kind, SIZE, frame, frames_per_second=24, frames=5)
-    assert (tmp_path / f"a.{kind.suffix}").read_bytes() == (tmp_path / f"b.{kind.suffix}").read_bytes()
+    path = tmp_path / f"a.{kind.suffix}"
+    contents = set()
+    for _ in range(6):
+        write_video(path, kind, size, lambda i: frame(i)[: size[1], : size[0]], frames_per_second=24, frames=5)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
 
 
 def test_an_mp4_starts_to_play_before_it_has_been_read_whole(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ _LAMP_DISTANCE = 30.0
 """Where lamps other than the first stand: far enough to light like a distant source."""
 _WARM = 1.06
 """The backdrop's brightness varies a little from pass to pass (see ``BeautyScene._mean``) and may not exceed 1."""
+_WANDERING = 0.4
+"""How far a distant light moves from pass to pass, as a share of its size."""
 _STEP = 16
 """Pixels in which frames are cut: few sizes, few canvases."""
 _CANVASES_KEPT = 8
@@ -52,8 +54,13 @@ class _Lamp:
     size: float
 
     def spread(self, count: int) -> NDArray[np.float64]:
-        """Where the light stands in each of ``count`` passes: it moves for the sake of its shadows alone."""
-        return disc(self.axis, self.size if self.light.casts_shadows else 0.0, count)
+        """Where the light stands in each of ``count`` passes: it moves for the sake of its shadows alone.
+
+        A distant one is seen in reflections as a disc of its size each time, and must stay one disc in their mean.
+        """
+        if not self.light.casts_shadows:
+            return disc(self.axis, 0.0, count)
+        return disc(self.axis, self.size * (_WANDERING if self.distant else 1.0), count)
 
     def aim(self, towards: NDArray[np.float64]) -> None:
         if not self.distant:
