@@ -44,7 +44,7 @@ class Catalogue:
             "renderSettings": {"web": {"renderShots": False}, "film": {"renderBookmarks": False}},
             "projects": {},
         }
-        for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4, 6))):
+        for _ in range(rng.choice((1, 1, 1, 1, 2, 2, 3, 6))):
             add_product(self)
         if rng.random() < 0.3:
             edit_webhook(self)

@@ -67,13 +67,20 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookRow:
+    url: str
+    events: tuple[str, ...]
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """What the service holds at one moment, by id."""
 
     models: dict[str, ModelRow]
     projects: dict[str, ProjectRow]
     jobs: dict[str, JobRow]
-    webhook: rows.Webhook | None
+    webhook: WebhookRow | None
 
 
 @dataclass(slots=True)
@@ -283,9 +290,12 @@ class Service:
         path = self._storage.local(model.file_path)
         return path.read_bytes() if path.exists() else None
 
-    def _webhook(self) -> rows.Webhook | None:
-        return self._stage.records.now(lambda connection: rows.webhook(connection, WORKSPACE))
+    def _webhook(self) -> WebhookRow | None:
+        found = self._stage.raw.execute(
+            "SELECT url, events, enabled FROM webhooks WHERE workspace_id = ?", (WORKSPACE,)
+        )
+        return next((WebhookRow(url, tuple(_json(events)), bool(enabled)) for url, events, enabled in found), None)
 
 
-def _json(text: Any) -> dict[str, Any]:
-    return text if isinstance(text, dict) else json.loads(text)
+def _json(text: Any) -> Any:
+    return json.loads(text) if isinstance(text, str) else text

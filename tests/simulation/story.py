@@ -107,8 +107,8 @@ class Story:
         here = str(folder)
         self._say = None if say is None else (lambda text: say(f"{loop.time():10.3f} {text.replace(here, '~')}"))
         self.temper = Temper(
-            processing=rng.choice((0.2, 0.2, 0.4, 0.4, 1.0, 1.0, 2.0, 15.0)),
-            rendering=rng.choice((0.2, 0.2, 0.4, 0.4, 1.0, 1.0, 2.0, 15.0)),
+            processing=rng.choice((0.2, 0.2, 0.4, 0.4, 0.4, 1.0, 2.0, 10.0)),
+            rendering=rng.choice((0.2, 0.2, 0.4, 0.4, 0.4, 1.0, 2.0, 10.0)),
             models_fail=rng.choice((0.0, 0.0, 0.05, 0.3)),
             renders_fail=rng.choice((0.0, 0.0, 0.1, 0.4)),
             upload_seconds=rng.choice((3600.0, 3600.0, 3600.0, 30.0, 2.0)),
@@ -133,7 +133,7 @@ class Story:
         """The whole story."""
         self.say(f"seed {self.seed}: a state {self.vault}, {self.temper}")
         self.catalogue.save()
-        for number in range(self.rng.choice((1, 2, 2, 3, 3, 4))):
+        for number in range(self.rng.choice((1, 2, 2, 2, 3, 4))):
             if number:
                 await self._between()
             self.network.weather = storm(self.rng)
@@ -254,7 +254,7 @@ class Story:
 
     async def _converge(self) -> None:
         """Applies without faults converge, and then there is nothing left to do."""
-        refresh = self.rng.choice((Refresh.LIVE, Refresh.FULL))
+        refresh = self.rng.choice((Refresh.LIVE, Refresh.LIVE, Refresh.LIVE, Refresh.FULL))
         for _ in range(MOST_APPLIES):
             await self._answer_doubts()
             ending, _ = await self._apply(Options(retry_failed=True, refresh=refresh))
@@ -266,8 +266,8 @@ class Story:
             raise Broken(f"{MOST_APPLIES} applies in calm weather did not converge: {ending.result.applied}")
         desired, realised = ending.result.surveyed.desired, self.vault.reader().realised()
         everything_bound(desired, realised, self.starts, self.service.truth())
-        plan_is_empty((await self._plan(Options(refresh=refresh))).surveyed.plan)
         ending, sent = await self._apply(Options(refresh=refresh))
+        plan_is_empty(ending.result.surveyed.plan)
         apply_is_quiet(ending.result.applied, sent)
 
     # --- commands ----------------------------------------------------------------------------------------------------

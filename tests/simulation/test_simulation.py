@@ -1,7 +1,7 @@
 """The reconciler under everything that can go wrong: nothing is lost, nothing is asked twice, and all of it converges.
 
-GLOSSI_SIMULATION_SEEDS says how many seeds (200), GLOSSI_SIMULATION_START which is the first. For more of them, and to
-see what happened in one: ``simulation/__main__.py``.
+GLOSSI_SIMULATION_SEEDS says how many seeds (2000), GLOSSI_SIMULATION_START which is the first. For more of them, and
+to see what happened in one: ``simulation/__main__.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from simulation.mutations import ignore_the_lock
 from simulation.story import simulate
 
 START = int(os.environ.get("GLOSSI_SIMULATION_START", "0"))
-SEEDS = int(os.environ.get("GLOSSI_SIMULATION_SEEDS", "200"))
+SEEDS = int(os.environ.get("GLOSSI_SIMULATION_SEEDS", "2000"))
 CHUNK = 50
 """Seeds of one test: enough to be worth handing to a worker, few enough to be shared evenly."""
 
