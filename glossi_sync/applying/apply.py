@@ -56,7 +56,7 @@ DOWNSTREAM_FIRST = {Kind.RENDER: 0, Kind.PROJECT: 1, Kind.WEBHOOK: 2, Kind.MODEL
 class Setup:
     """What an apply works with, besides its plan.
 
-    ``paths`` are the files of the models, by address; ``keep_secret`` keeps the webhook's secret and says where;
+    ``path_of`` finds the file of a model by its address; ``keep_secret`` keeps the webhook's secret and says where;
     ``uploads`` is how many files are sent at a time; ``clock`` tells Unix seconds; ``run_blocking`` commits to the
     state off the event loop.
     """
@@ -65,7 +65,7 @@ class Setup:
     state: State
     desired: Mapping[str, Desired]
     realised: Realised
-    paths: Mapping[str, Path]
+    path_of: Callable[[str], Path]
     policy: Policy
     emit: Emit
     stop: Stop
@@ -234,7 +234,7 @@ def _context(plan: Plan, setup: Setup, ledger: Ledger) -> Context:
         service=setup.service,
         ledger=ledger,
         desired=setup.desired,
-        paths=setup.paths,
+        path_of=setup.path_of,
         policy=setup.policy,
         model_waits=ModelWaits(setup.service),
         render_waits=RenderWaits(setup.service),

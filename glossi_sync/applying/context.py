@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Context:
     service: Glossi
     ledger: Ledger
     desired: Mapping[str, Desired]
-    paths: Mapping[str, Path]
+    path_of: Callable[[str], Path]
     policy: Policy
     model_waits: ModelWaits
     render_waits: RenderWaits

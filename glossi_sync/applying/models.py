@@ -91,7 +91,7 @@ async def _upload(address: str, url: str, context: Context) -> None:
         [context.subject(address)],
         lambda: context.service.upload(
             url,
-            context.paths[address],
+            context.path_of(address),
             file_type=model.file_type,
             size=model.size,
             sha256=model.sha256,
@@ -168,7 +168,7 @@ def _recorded(change: Change, created: CreatedModel, context: Context) -> list[W
 def _new_model(change: Change, context: Context) -> NewModel:
     model = _model(change.address, context)
     name = context.desired[change.address].label or change.address
-    return NewModel(name=name, file_name=context.paths[change.address].name, file_type=model.file_type)
+    return NewModel(name=name, file_name=context.path_of(change.address).name, file_type=model.file_type)
 
 
 def _model(address: str, context: Context) -> Model:

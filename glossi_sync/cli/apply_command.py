@@ -65,8 +65,7 @@ def command(
     """
     from glossi_sync.applying import Home, Setup, Stop, apply, new_id  # noqa: PLC0415
     from glossi_sync.cli.session import connect, fetch_home, holder, interactive, open_session, report  # noqa: PLC0415
-    from glossi_sync.planning import LargeChange, Refresh, survey  # noqa: PLC0415
-    from glossi_sync.resources import model_address  # noqa: PLC0415
+    from glossi_sync.planning import LargeChange, Refresh  # noqa: PLC0415
 
     if not (yes or interactive()):
         fail("Nobody is here to be asked (no terminal): run `apply --yes` to go ahead without asking.")
@@ -83,9 +82,7 @@ def command(
 
         async def run() -> int:
             async with connect(spec, verbose=verbose) as service:
-                surveyed = await survey(
-                    spec, models, session.state, service, policy=policy, clock=time.time, refresh=Refresh(refresh)
-                )
+                surveyed = await session.survey(models, service, policy=policy, refresh=Refresh(refresh))
                 tell.plan(surveyed.plan, session.service_name)
                 if surveyed.plan.excess is not None:
                     raise LargeChange(surveyed.plan.excess)
@@ -101,7 +98,7 @@ def command(
                         state=session.state,
                         desired=surveyed.desired,
                         realised=surveyed.realised,
-                        paths={model_address(key): entry.path for key, entry in spec.models.items()},
+                        path_of=spec.path_of,
                         policy=policy,
                         emit=emit,
                         stop=stop,

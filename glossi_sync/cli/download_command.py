@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +30,6 @@ def command(
     Only what is not there yet; an apply does the same at its end.
     """
     from glossi_sync.cli.session import connect, fetch_home, open_session  # noqa: PLC0415
-    from glossi_sync.planning import Policy, Refresh, survey  # noqa: PLC0415
     from glossi_sync.reporting.events import EventLines  # noqa: PLC0415
 
     with open_session(spec_path, endpoint, state_location, create=False) as session:
@@ -41,15 +39,7 @@ def command(
 
         async def fetch() -> Home:
             async with connect(session.spec, verbose=verbose) as service:
-                surveyed = await survey(
-                    session.spec,
-                    models,
-                    session.state,
-                    service,
-                    policy=Policy(session.spec.retries),
-                    clock=time.time,
-                    refresh=Refresh.NONE,
-                )
+                surveyed = await session.survey(models, service)
                 return await fetch_home(session, surveyed.desired, service, EventLines(partial(click.echo, err=True)))
 
         home = asyncio.run(fetch())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -56,7 +55,7 @@ def command(
     apply would take.
     """
     from glossi_sync.cli.session import connect, open_session, stdout  # noqa: PLC0415
-    from glossi_sync.planning import Plan, Refresh, survey  # noqa: PLC0415
+    from glossi_sync.planning import Plan, Refresh  # noqa: PLC0415
     from glossi_sync.reporting.plan_json import plan_document  # noqa: PLC0415
     from glossi_sync.reporting.plan_markdown import plan_markdown  # noqa: PLC0415
     from glossi_sync.reporting.plan_text import plan_text  # noqa: PLC0415
@@ -66,13 +65,10 @@ def command(
 
         async def look() -> Plan:
             async with connect(session.spec, verbose=verbose) as service:
-                surveyed = await survey(
-                    session.spec,
+                surveyed = await session.survey(
                     models,
-                    session.state,
                     service,
                     policy=session.policy(retry_failed=retry_failed, in_doubt=in_doubt),
-                    clock=time.time,
                     refresh=Refresh(refresh),
                     everything=everything,
                 )

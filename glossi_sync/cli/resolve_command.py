@@ -41,7 +41,6 @@ def command(
     from glossi_sync.applying import new_id  # noqa: PLC0415
     from glossi_sync.applying.resolve import adopt, again  # noqa: PLC0415
     from glossi_sync.cli.session import connect, holder, open_session  # noqa: PLC0415
-    from glossi_sync.planning import Policy, Refresh, survey  # noqa: PLC0415
 
     if (job_id is None) == (not ask_again):
         raise click.UsageError("Say either --adopt JOB-ID or --again.")
@@ -54,15 +53,7 @@ def command(
 
         async def look() -> list[Write]:
             async with connect(session.spec, verbose=verbose) as service:
-                surveyed = await survey(
-                    session.spec,
-                    models,
-                    session.state,
-                    service,
-                    policy=Policy(),
-                    clock=time.time,
-                    refresh=Refresh.NONE,
-                )
+                surveyed = await session.survey(models, service)
                 if job_id is None:
                     return again(address, surveyed, clock=time.time, rng=rng)
                 return await adopt(address, job_id, surveyed, service, clock=time.time, rng=rng)

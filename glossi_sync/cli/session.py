@@ -28,7 +28,7 @@ from glossi_sync.applying import (
 )
 from glossi_sync.applying.events import Noted
 from glossi_sync.cli.options import given_variables
-from glossi_sync.planning import Policy
+from glossi_sync.planning import Policy, Refresh, Survey, survey
 from glossi_sync.reporting import JsonReport, Report, TextReport
 from glossi_sync.resources import Model
 from glossi_sync.service import Glossi
@@ -62,6 +62,31 @@ class Session:
             }
         )
         return hashed.models
+
+    async def survey(
+        self,
+        models: Mapping[str, Model],
+        service: Glossi,
+        *,
+        policy: Policy | None = None,
+        refresh: Refresh = Refresh.NONE,
+        everything: bool = False,
+    ) -> Survey:
+        """One look at all that a plan is decided from, and the plan; ``models`` are the session's, hashed.
+
+        Raises:
+            UnresolvedTemplate, ServiceError, StateError: as planning's ``survey`` raises them.
+        """
+        return await survey(
+            self.spec,
+            models,
+            self.state,
+            service,
+            policy=policy or Policy(self.spec.retries),
+            clock=time.time,
+            refresh=refresh,
+            everything=everything,
+        )
 
     def policy(self, *, retry_failed: bool, in_doubt: str, allow_large_change: bool = False) -> Policy:
         """What the user lets an apply do, from the spec and the command's options."""

@@ -37,7 +37,7 @@ def command(
     The state, corrected by what the service says now (--refresh none: the state alone).
     """
     from glossi_sync.cli.session import connect, open_session, stdout  # noqa: PLC0415
-    from glossi_sync.planning import Policy, Refresh, survey  # noqa: PLC0415
+    from glossi_sync.planning import Refresh  # noqa: PLC0415
     from glossi_sync.reporting import status_document, status_rows, status_text  # noqa: PLC0415
 
     with open_session(spec_path, endpoint, state_location, create=False) as session:
@@ -49,15 +49,7 @@ def command(
 
             async def look() -> Survey:
                 async with connect(session.spec, verbose=verbose) as service:
-                    return await survey(
-                        session.spec,
-                        models,
-                        session.state,
-                        service,
-                        policy=Policy(session.spec.retries),
-                        clock=time.time,
-                        refresh=Refresh(refresh),
-                    )
+                    return await session.survey(models, service, refresh=Refresh(refresh))
 
             bound = asyncio.run(look()).status()
     rows = status_rows(bound, time.time())

@@ -125,3 +125,7 @@ class Spec:
     files_digest: str = ""
     """Of the spec's files alone, to tell whether positions in them still hold."""
     generated: tuple[Generated, ...] = ()
+
+    def path_of(self, address: str) -> Path:
+        """The file of the model at ``address``."""
+        return self.models[address.removeprefix("model.")].path

@@ -14,30 +14,7 @@ from pathlib import Path
 import pytest
 from counting_studio import Studio, running_studio
 from shop import SCRIPT, Running, Shop
-
-TEN_MISTAKES = """\
-version: 1
-workspace: shop
-names: replac
-models:
-  lamp:
-    nmae: Desk Lamp
-    file: models/lamp.glb
-  chair:
-    file: models/chair.blend
-templates:
-  studio: {name: Studio Light, id: abc}
-renderSettings:
-  web: {imageQuality: 3}
-projects:
-  lamp:
-    models: [lmap]
-    template: studoi
-    renders: [web, print]
-webhook:
-  url: https://shop.example/hooks
-  events: [render.completed]
-"""
+from ten_mistakes import TEN_MISTAKES
 
 
 def test_ten_mistakes_in_a_spec_are_told_at_their_ten_places_at_once(new_shop: Callable[..., Shop]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ from simulation.vault import MortalState, Vault
 from glossi_sync.applying import Applied, Event, Setup, Stop, apply, new_id
 from glossi_sync.applying.resolve import adopt, again
 from glossi_sync.planning import Policy, Refresh, Survey, survey
-from glossi_sync.resources import model_address
+from glossi_sync.resources import Model
 from glossi_sync.service import Glossi
 from glossi_sync.spec import Spec, hash_models, read_spec
-from glossi_sync.state import Holder
+from glossi_sync.state import Holder, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,14 @@ async def apply_command(world: World, process: Process, transport: Transport, op
         models = _hash(spec, state)
         policy = Policy(spec.retries, options.retry_failed, options.in_doubt == "again")
         async with _connect(world, process, transport) as service:
-            surveyed = await survey(
-                spec, models, state, service, policy=policy, clock=world.clock, refresh=options.refresh
-            )
-            process.desired = surveyed.desired
-            if process.tracing:
-                process.say(f"plans {_said(surveyed)}")
+            surveyed = await _look(world, process, spec, models, state, service, policy, options.refresh)
             process.stop = Stop()
             setup = Setup(
                 service=service,
                 state=state,
                 desired=surveyed.desired,
                 realised=surveyed.realised,
-                paths={model_address(key): entry.path for key, entry in spec.models.items()},
+                path_of=spec.path_of,
                 policy=policy,
                 emit=_tell(process),
                 stop=process.stop,
@@ -92,13 +87,25 @@ async def plan_command(world: World, process: Process, transport: Transport, opt
         models = _hash(spec, state)
         policy = Policy(spec.retries, options.retry_failed, options.in_doubt == "again")
         async with _connect(world, process, transport) as service:
-            surveyed = await survey(
-                spec, models, state, service, policy=policy, clock=world.clock, refresh=options.refresh
-            )
-            process.desired = surveyed.desired
-            if process.tracing:
-                process.say(f"plans {_said(surveyed)}")
+            surveyed = await _look(world, process, spec, models, state, service, policy, options.refresh)
             return Outcome(surveyed)
+
+
+async def _look(
+    world: World,
+    process: Process,
+    spec: Spec,
+    models: Mapping[str, Model],
+    state: State,
+    service: Glossi,
+    policy: Policy,
+    refresh: Refresh,
+) -> Survey:
+    surveyed = await survey(spec, models, state, service, policy=policy, clock=world.clock, refresh=refresh)
+    process.desired = surveyed.desired
+    if process.tracing:
+        process.say(f"plans {_said(surveyed)}")
+    return surveyed
 
 
 async def resolve_command(

@@ -252,7 +252,7 @@ def test_an_object_that_moves_leaves_its_address_even_where_the_run_ends_before_
             state=state,
             desired=after,
             realised=realised,
-            paths={},
+            path_of=Path,
             policy=Policy(),
             emit=lambda _: None,
             stop=stop,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spec_documents import Document, as_block, documents, written
+from ten_mistakes import TEN_MISTAKES
 
 from glossi_sync.errors import UserError
 from glossi_sync.spec import Problem, SpecError, read_spec
@@ -34,29 +35,7 @@ def test_ten_mistakes_are_told_at_ten_places(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     written(
         tmp_path,
-        """\
-version: 1
-workspace: shop
-names: replac
-models:
-  lamp:
-    nmae: Desk Lamp
-    file: models/lamp.glb
-  chair:
-    file: models/chair.blend
-templates:
-  studio: {name: Studio Light, id: abc}
-renderSettings:
-  web: {imageQuality: 3}
-projects:
-  lamp:
-    models: [lmap]
-    template: studoi
-    renders: [web, print]
-webhook:
-  url: https://shop.example/hooks
-  events: [render.completed]
-""",
+        TEN_MISTAKES,
     )
     with pytest.raises(SpecError) as caught:
         read_spec(Path("glossi.yaml"), env={})
