@@ -17,6 +17,7 @@ from glossi_sync.applying.batching import Batcher
 from glossi_sync.applying.context import Context, Failure
 from glossi_sync.applying.events import Emit, Failed, Noted, Recorded, Skipped
 from glossi_sync.applying.ledger import Ledger, settle_doubt
+from glossi_sync.applying.places import Places
 from glossi_sync.applying.secrets import KeepSecret
 from glossi_sync.applying.stop import Stop, Stopped
 from glossi_sync.applying.waiting import ModelWaits, RenderWaits
@@ -30,9 +31,6 @@ from glossi_sync.state import Bind, Object, PutObject, PutRun, Realised, Run, St
 
 MOST_AT_A_TIME = 4096
 """Addresses that are worked on (or waited for) at a time: bounds memory, not speed."""
-
-RECORDS_AHEAD = 128
-"""Models that may be recorded and not yet uploaded: enough to fill calls, too few to let a signed URL expire."""
 
 REALISE = {
     Kind.MODEL: models.realise,
@@ -57,8 +55,8 @@ class Setup:
     """What an apply works with, besides its plan.
 
     ``path_of`` finds the file of a model by its address; ``keep_secret`` keeps the webhook's secret and says where;
-    ``uploads`` is how many files are sent at a time; ``clock`` tells Unix seconds; ``run_blocking`` commits to the
-    state off the event loop.
+    ``uploads`` is how many large files are sent at a time; ``clock`` tells Unix seconds; ``run_blocking`` commits to
+    the state off the event loop.
     """
 
     service: Glossi
@@ -240,8 +238,8 @@ def _context(plan: Plan, setup: Setup, ledger: Ledger) -> Context:
         render_waits=RenderWaits(setup.service),
         batchers=batchers,
         groups=groups,
-        ahead=asyncio.Semaphore(RECORDS_AHEAD),
-        uploads=asyncio.Semaphore(setup.uploads),
+        ahead=Places(models.AHEAD),
+        uploads=Places(setup.uploads * models.LARGE_FILE),
         stop=setup.stop,
         emit=setup.emit,
         keep_secret=setup.keep_secret,

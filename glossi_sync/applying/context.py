@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from glossi_sync.applying.batching import Batcher
 from glossi_sync.applying.events import Emit
 from glossi_sync.applying.ledger import Ledger
+from glossi_sync.applying.places import Places
 from glossi_sync.applying.secrets import KeepSecret
 from glossi_sync.applying.stop import Stop
 from glossi_sync.applying.waiting import ModelWaits, RenderWaits
@@ -30,8 +30,8 @@ class Failure(Exception):
 class Context:
     """The tools of one apply.
 
-    ``batchers`` by group, ``groups`` the group of each batched step (planning's ``group_steps``); ``ahead`` bounds how
-    many records may wait for their upload (their URLs expire), ``uploads`` how many files are sent at a time.
+    ``batchers`` by group, ``groups`` the group of each batched step (planning's ``group_steps``); ``ahead`` bounds the
+    bytes whose records wait for their upload (their URLs expire), ``uploads`` those that are sent at a time.
     """
 
     service: Glossi
@@ -43,8 +43,8 @@ class Context:
     render_waits: RenderWaits
     batchers: Mapping[Hashable, Batcher[Any, Any]]
     groups: Mapping[tuple[str, str], Hashable]
-    ahead: asyncio.Semaphore
-    uploads: asyncio.Semaphore
+    ahead: Places
+    uploads: Places
     stop: Stop
     emit: Emit
     keep_secret: KeepSecret

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from glossi_sync.applying.context import Context, Failure
@@ -17,6 +18,15 @@ from glossi_sync.state import AddStray, Bind, Object, PutObject, Stray, Write
 
 URL_LIFETIME = 3600.0
 """Seconds that a signed upload URL lives (guide, Step 2.1, note)."""
+
+LARGE_FILE = 8 * 1024 * 1024
+"""Bytes from which on a file is sent as one of a few, since it fills a connection; small ones mostly wait."""
+
+SMALL_FOR_LARGE = 8
+"""How many of the smallest files are sent in the place of a large one."""
+
+AHEAD = 1024**3
+"""Bytes of files that may be recorded and wait for their upload: at 300 kB/s their URLs do not expire yet."""
 
 RECORDS_A_MODEL = 3
 """How often a model is recorded again when its URL has expired before its upload began: never without end."""
@@ -58,12 +68,15 @@ async def record_all(changes: Sequence[Change], context: Context) -> list[str]:
 
 
 async def _send(change: Change, context: Context) -> None:
-    async with context.ahead:
+    size = max(_model(change.address, context).size, LARGE_FILE // SMALL_FOR_LARGE)
+    async with AsyncExitStack() as ahead:
+        await ahead.enter_async_context(context.ahead.take(size))
         if RECORD in change.steps:
             url = await _record(change, context)
         else:
             url = context.ledger.upload_url(context.ledger.bound_to(change.address))
-        async with context.uploads:
+        async with context.uploads.take(min(size, LARGE_FILE)):
+            await ahead.aclose()  # its URL is used now
             for attempt in range(1, RECORDS_A_MODEL + 1):
                 try:
                     return await _upload(change.address, url, context)

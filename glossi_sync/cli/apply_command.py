@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 @service_options
 @format_option("text", "json")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--uploads", type=click.IntRange(1, 64), default=8, show_default=True, help="Files sent at a time.")
+@click.option(
+    "--uploads",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Large files (8 MB or more) sent at a time; small ones share their places.",
+)
 @click.option("--no-download", is_flag=True, help="Leave finished renders at the service.")
 @retry_failed_option
 @in_doubt_option

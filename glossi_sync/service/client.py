@@ -57,7 +57,7 @@ from glossi_sync.service.uploads import ExpectedFile, Progress, RunBlocking, upl
 
 T = TypeVar("T")
 
-_TRANSFERS: Final = Pace(start=8, ceiling=32)
+_TRANSFERS: Final = Pace(start=16, ceiling=64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, TypeVar
+from urllib.request import getproxies
 
 import httpx
 
 from glossi_sync.service.answers import Malformed
 from glossi_sync.service.asking import Asking, Lane
+from glossi_sync.service.connections import Connections
 from glossi_sync.service.endpoint import origin_of
 from glossi_sync.service.errors import Refused, ServiceError
 from glossi_sync.service.pacing import Governor, HeldTooLong, Hold, Pace
@@ -33,6 +35,7 @@ Observe = Callable[[str, int | None, float], None]
 """Told of each request that was sent: the call's name, the status (None without an answer), seconds."""
 
 _QUERY: Final = re.compile(r"\?[^\s\"'<>]*")
+_PROXIED: Final = frozenset({"http", "https", "all"})
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -98,6 +101,10 @@ class Exchange:
         self._origins: dict[str, _Origin] = {}
         for name in ("httpx", "httpcore.http11"):
             logging.getLogger(name).addFilter(_without_queries)
+        # Shorter than any server's own: a request that meets a connection being closed is in doubt.
+        keepalive_expiry = 3.0
+        if transport is None and not getproxies().keys() & _PROXIED:
+            transport = Connections(keepalive_expiry=keepalive_expiry)
         self._http = httpx.AsyncClient(
             transport=transport,
             # A proxy of the environment is for the world outside, never for this machine.
@@ -108,8 +115,7 @@ class Exchange:
             limits=httpx.Limits(
                 max_connections=None,
                 max_keepalive_connections=pace.ceiling + transfers.ceiling,
-                # Shorter than any server's own: a request that meets a connection being closed is in doubt.
-                keepalive_expiry=3.0,
+                keepalive_expiry=keepalive_expiry,
             ),
         )
 

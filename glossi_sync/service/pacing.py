@@ -2,11 +2,11 @@
 
 ::
 
-    limit ^      .-'|        .-'      each answer adds 1/limit: one more at a time for each round of answers
-          |   .-'   |     .-'
-          | -'      |  .-'            429, 503, a timeout: the limit is halved, once for all that were sent before it
-          |         '-'
-          +-----------------------> t        Retry-After: nobody goes until it is over
+    limit ^     .'|        .-'      at first each answer adds 1: twice as many at a time after each round of answers;
+          |    .' |     .-'         after the first trouble each adds 1/limit: one more after each round
+          |  .'   |  .-'
+          | -     '-'               429, 503, a timeout: the limit is halved, once for all that were sent before it
+          +---------------------> t         Retry-After: nobody goes until it is over
 
 A service origin has one ``Hold`` and two governors that share it, one for calls and one for transfers, so that a long
 upload does not keep a status call waiting. Time is the event loop's: on a loop with a virtual clock all of this is too.
@@ -124,7 +124,7 @@ class Governor:
 
     def grow(self) -> None:
         """An answer came in good order."""
-        self._limit = min(float(self._ceiling), self._limit + 1 / self._limit)
+        self._limit = min(float(self._ceiling), self._limit + (1 / self._limit if self._epoch else 1))
         self._admit()
 
     def shrink(self, permit: Permit, retry_after: float | None = None) -> None:

@@ -112,15 +112,20 @@ def test_after_the_cut_only_as_many_go_as_the_new_limit_allows() -> None:
     run_in_virtual_time(main())
 
 
-def test_a_round_of_good_answers_lets_one_more_go_at_a_time() -> None:
+def test_good_answers_double_the_limit_each_round_and_after_the_first_trouble_add_one() -> None:
     async def main() -> None:
-        governor = Governor(Pace(4, 6))
+        governor = Governor(Pace(4, 12))
+        for _ in range(4):
+            governor.grow()
+        assert governor.limit == 8
+        governor.shrink(await governor.enter())
+        assert governor.limit == 4
         for _ in range(5):
             governor.grow()
         assert governor.limit == 5
         for _ in range(100):
             governor.grow()
-        assert governor.limit == 6
+        assert governor.limit == 12
 
     run_in_virtual_time(main())
 
