@@ -181,7 +181,6 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                loop="asyncio",
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -82,7 +82,8 @@ class Work:
 
     async def start(self) -> None:
         """Take up what is unfinished, then work until ``stop``."""
-        models, jobs = await self._records.read(rows.unfinished)
+        models = await self._records.read(rows.unfinished_models)
+        jobs = await self._records.read(rows.unfinished_renders)
         for model_id in models:
             self.add_model(model_id)
         for job_id in jobs:
