@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test simulate lint format clean
+.PHONY: demo test test-postgres-s3 simulate kill bench document lint format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   renders the example storefront on the studio; pictures go to examples/storefront/renders"
 	@echo "make test   runs the test suite"
+	@echo "make test-postgres-s3   the end-to-end tests, with the studio's records in PostgreSQL and its files in a bucket"
 	@echo "make simulate SEEDS=1000000   runs the whole reconciler under so many seeds of faults, on all cores"
+	@echo "make kill KILLS=200   kills the console script at so many random moments, and proves that nothing is lost"
+	@echo "make bench   measures what benchmarks/README.md tells, a line for each; takes a quarter of an hour"
+	@echo "make document EXAMPLES=1000   asks the studio whatever its OpenAPI document allows, and much that it does not"
 	@echo "make lint   ruff, mypy, import-linter"
 
 $(BIN)/python:
@@ -33,11 +37,33 @@ demo: $(VENV)/studio.installed
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest -n $(WORKERS)
 
+# The suite runs the guide's commands and a few of the end-to-end tests so. It takes some minutes.
+test-postgres-s3: $(VENV)/dev.installed
+	GLOSSI_TEST_STUDIO=postgres-s3 $(BIN)/python -m pytest -n $(WORKERS) tests/e2e tests/studio/test_guide_curl.py \
+	  tests/studio/test_service_records.py tests/studio/test_storage_bucket.py tests/studio/test_studio_elsewhere.py \
+	  tests/studio/test_dask_cluster.py
+
 # The suite runs 2,000 seeds of it; START goes on where another run has ended.
 SEEDS ?= 1000000
 START ?= 0
 simulate: $(VENV)/dev.installed
 	PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --start $(START)
+
+# The suite kills 8 times. SEED=… chooses the moments; without it they are new ones each time.
+KILLS ?= 200
+PRODUCTS ?= 200
+kill: $(VENV)/dev.installed
+	PYTHONPATH=tests $(BIN)/python -m kills --kills $(KILLS) --products $(PRODUCTS) $(if $(SEED),--seed $(SEED))
+
+# OCTODNS=…/bin/octodns-sync measures that peer as well.
+BENCHMARKS ?= startup hash uploads plan change growth apply peers
+bench: $(VENV)/dev.installed
+	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# The suite asks with a few examples of each call.
+EXAMPLES ?= 1000
+document: $(VENV)/dev.installed
+	GLOSSI_DOCUMENT_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/studio/test_service_document.py
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .

@@ -29,11 +29,11 @@ from glossi_sync.studio import records as rows
 from glossi_sync.studio.api.context import Templates
 from glossi_sync.studio.app import create_app, new_uuid
 from glossi_sync.studio.engines import RenderedFile, RenderRequest
-from glossi_sync.studio.processing import ModelFacts
+from glossi_sync.studio.processing import ModelFacts, ProcessedModel
 from glossi_sync.studio.records import Records
-from glossi_sync.studio.storage import Storage
+from glossi_sync.studio.storage import FolderStorage
+from glossi_sync.studio.tasks import KeptFile, ProcessingTask, RenderTask
 from glossi_sync.studio.template import bundled_templates
-from glossi_sync.studio.workshop import ProcessingTask
 
 KEY = "glsi_benchmark_0123456789"
 COUNTS = "/counts"
@@ -52,17 +52,21 @@ class DelayedWorkshop:
     async def check(self) -> None:
         """It can always render."""
 
-    async def process(self, task: ProcessingTask) -> ModelFacts:
+    async def process(self, task: ProcessingTask) -> ProcessedModel:
         await asyncio.sleep(self._processing)
-        return ModelFacts(1, 1, 0, 0, (), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        return ProcessedModel(ModelFacts(1, 1, 0, 0, (), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
 
-    async def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
+    async def render(self, task: RenderTask) -> tuple[KeptFile, ...]:
         await asyncio.sleep(self._rendering)
-        (request.folder / "front.png").write_bytes(b"picture")
-        return (RenderedFile("Front View - Default", "front.png", "PNG", False),)
+        return await asyncio.to_thread(task.carry_out, _one_picture)
 
     async def close(self) -> None:
         """Nothing to end."""
+
+
+def _one_picture(request: RenderRequest) -> tuple[RenderedFile, ...]:
+    (request.folder / "front.png").write_bytes(b"picture")
+    return (RenderedFile("Front View - Default", "front.png", "PNG", False),)
 
 
 class Latency:
@@ -119,7 +123,7 @@ def _serve(folder: Path, latency: float, processing: float, rendering: float) ->
     records.now(lambda c: rows.set_key(c, workspace_id, "benchmark", KEY, now))
     app = create_app(
         records=records,
-        storage=Storage(folder),
+        storage=FolderStorage(folder),
         workshop=DelayedWorkshop(processing, rendering),
         templates_=Templates(bundled_templates(), {}),
         signing_secret=b"benchmark" * 4,
@@ -128,7 +132,12 @@ def _serve(folder: Path, latency: float, processing: float, rendering: float) ->
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     port = listener.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    threading.Thread(target=lambda: (sys.stdin.read(), setattr(server, "should_exit", True)), daemon=True).start()
+
+    def end_with_input() -> None:
+        sys.stdin.read()
+        server.should_exit = True
+
+    threading.Thread(target=end_with_input, daemon=True).start()
     print(f"http://127.0.0.1:{port}{wire.API_PREFIX}", flush=True)
     server.run(sockets=[listener])
 

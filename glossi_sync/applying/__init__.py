@@ -10,6 +10,7 @@ from glossi_sync.applying.apply import Applied, Setup, apply
 from glossi_sync.applying.downloads import Fetch, Home, bring_home, plan_downloads
 from glossi_sync.applying.events import Emit, Event
 from glossi_sync.applying.ledger import new_id
+from glossi_sync.applying.model_files import model_files
 from glossi_sync.applying.rebind import rebind
 from glossi_sync.applying.secrets import WEBHOOK_SECRET, KeepSecret, keep_in, keep_sealed
 from glossi_sync.applying.sources import NoSource, source_of
@@ -31,6 +32,7 @@ __all__ = [
     "bring_home",
     "keep_in",
     "keep_sealed",
+    "model_files",
     "new_id",
     "plan_downloads",
     "rebind",

@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from glossi_sync.applying import models, projects, renders, webhook
 from glossi_sync.applying.batching import Batcher
 from glossi_sync.applying.context import Context, Failure
-from glossi_sync.applying.events import Emit, Failed, Noted, Recorded, Skipped
+from glossi_sync.applying.events import Emit, Ended, Failed, Noted, Recorded, Skipped
 from glossi_sync.applying.ledger import Ledger, settle_doubt
 from glossi_sync.applying.places import Places
 from glossi_sync.applying.secrets import KeepSecret
@@ -25,7 +24,7 @@ from glossi_sync.planning import Action, Change, LargeChange, Plan, Policy, allo
 from glossi_sync.planning.estimate import group_steps
 from glossi_sync.planning.explain import inputs_of
 from glossi_sync.resources import STEPS, Kind, Phase
-from glossi_sync.service import MUTATING, FileChanged, Glossi, RunBlocking, ServiceError, Unauthorized
+from glossi_sync.service import MUTATING, FileChanged, Glossi, ModelFile, RunBlocking, ServiceError, Unauthorized
 from glossi_sync.spec import Desired
 from glossi_sync.state import Bind, Object, PutObject, PutRun, Realised, Run, State, StateError, Unbind, Write
 
@@ -54,7 +53,7 @@ DOWNSTREAM_FIRST = {Kind.RENDER: 0, Kind.PROJECT: 1, Kind.WEBHOOK: 2, Kind.MODEL
 class Setup:
     """What an apply works with, besides its plan.
 
-    ``path_of`` finds the file of a model by its address; ``keep_secret`` keeps the webhook's secret and says where;
+    ``file_of`` finds the file of a model by its address; ``keep_secret`` keeps the webhook's secret and says where;
     ``uploads`` is how many large files are sent at a time; ``clock`` tells Unix seconds; ``run_blocking`` commits to
     the state off the event loop.
     """
@@ -63,7 +62,7 @@ class Setup:
     state: State
     desired: Mapping[str, Desired]
     realised: Realised
-    path_of: Callable[[str], Path]
+    file_of: Callable[[str], ModelFile]
     policy: Policy
     emit: Emit
     stop: Stop
@@ -133,6 +132,7 @@ async def apply(plan: Plan, setup: Setup, *, run_id: int, command: str) -> Appli
         taken = Counter(setup.service.calls) - before
         calls = {call: count for call, count in taken.items() if call in MUTATING}
         applied = Applied(run_id, dict(ledger.steps), calls, schedule.failed, schedule.skipped, setup.stop.requested)
+        setup.emit(Ended(applied))
         outcome = "stopped" if applied.stopped else "converged" if applied.converged else "converged in part"
         ended = replace(run, ended=setup.clock(), outcome=outcome, steps=applied.steps, calls=applied.calls)
         await ledger.write(PutRun(ended))
@@ -232,7 +232,7 @@ def _context(plan: Plan, setup: Setup, ledger: Ledger) -> Context:
         service=setup.service,
         ledger=ledger,
         desired=setup.desired,
-        path_of=setup.path_of,
+        file_of=setup.file_of,
         policy=setup.policy,
         model_waits=ModelWaits(setup.service),
         render_waits=RenderWaits(setup.service),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from glossi_sync.applying.batching import Batcher
@@ -17,7 +16,7 @@ from glossi_sync.applying.waiting import ModelWaits, RenderWaits
 from glossi_sync.planning.change import Change
 from glossi_sync.planning.decide import Policy
 from glossi_sync.resources import Step
-from glossi_sync.service import Glossi
+from glossi_sync.service import Glossi, ModelFile
 from glossi_sync.spec import Desired
 from glossi_sync.state import Object, Subject
 
@@ -37,7 +36,7 @@ class Context:
     service: Glossi
     ledger: Ledger
     desired: Mapping[str, Desired]
-    path_of: Callable[[str], Path]
+    file_of: Callable[[str], ModelFile]
     policy: Policy
     model_waits: ModelWaits
     render_waits: RenderWaits

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
+from unicodedata import normalize
 
 from glossi_sync.applying.events import Downloaded, Emit, Failed
 from glossi_sync.resources import Kind, Phase
@@ -21,7 +22,13 @@ from glossi_sync.state import Download, Object, PutDownload, Realised, RenderedF
 
 AT_A_TIME = 8
 
-_UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
+MOST_BYTES = 200
+"""The longest name of a file or folder, in bytes of UTF-8. File systems end at 255, and a file that is still arriving
+has a longer name than the finished one."""
+
+_LONGEST_SUFFIX = 16
+
+_UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*\ud800-\udfff]+')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -124,18 +131,34 @@ def path_of(pattern: str, address: str, models: Sequence[str], file: RenderedFil
 def _segment(text: str) -> str:
     """One part of a path that is safe on every system: no separator, no dots alone, no device's name."""
     cleaned = _UNSAFE.sub("-", text).strip(" .") or "-"
-    return f"_{cleaned}" if _RESERVED.fullmatch(cleaned) else cleaned[:120]
+    return _cut(f"_{cleaned}" if _RESERVED.fullmatch(cleaned) else cleaned)
+
+
+def _cut(name: str) -> str:
+    """``name`` in at most ``MOST_BYTES``, cut between two characters; what tells its type stays."""
+    if len(name.encode()) <= MOST_BYTES:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    if not stem or len(suffix.encode()) > _LONGEST_SUFFIX:
+        stem, dot, suffix = name, "", ""
+    room = MOST_BYTES - len((dot + suffix).encode())
+    return stem.encode()[:room].decode(errors="ignore").rstrip(" .") + dot + suffix
 
 
 def _free(path: str, taken: set[str]) -> str:
-    """``path``, counted up where another file of this run goes there already (also where only case differs)."""
-    stem, dot, ext = path.rpartition(".")
+    """``path``, counted up where another file of this run goes there already."""
+    place = PurePosixPath(path)
     candidate, count = path, 1
-    while candidate.lower() in taken:
+    while _same(candidate) in taken:
         count += 1
-        candidate = f"{stem} ({count}){dot}{ext}"
-    taken.add(candidate.lower())
+        candidate = str(place.with_name(f"{place.stem} ({count}){place.suffix}"))
+    taken.add(_same(candidate))
     return candidate
+
+
+def _same(path: str) -> str:
+    """What two paths share that some file system takes for one: it does not tell apart case, or ways to spell an é."""
+    return normalize("NFC", path.casefold())
 
 
 def _size(path: Path) -> int | None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glossi_sync.applying.apply import Applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +90,12 @@ class Stopping:
     """The run was asked to stop: nothing new starts, what is under way is finished and recorded."""
 
 
-Event = StepTaken | Uploading | Waiting | Reached | Recorded | Failed | Skipped | Noted | Downloaded | Stopping
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The apply is over, whatever has ended it: also by an error, which then goes on to the caller."""
+
+    applied: Applied
+
+
+Event = StepTaken | Uploading | Waiting | Reached | Recorded | Failed | Skipped | Noted | Downloaded | Stopping | Ended
 Emit = Callable[[Event], None]

@@ -14,7 +14,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from glossi_sync.applying.stop import Stop
 from glossi_sync.resources import InDoubt as Doubt
@@ -37,6 +37,10 @@ from glossi_sync.state import (
 )
 
 T = TypeVar("T")
+
+Subjects = tuple[Subject, ...]
+Doubted = tuple[int, Subjects]
+"""A row of the journal, and whom it is still in doubt for."""
 
 ASK_AGAIN_TIMES = 3
 """How often a call in doubt that may be asked again is asked again within one apply."""
@@ -135,7 +139,8 @@ class Ledger:
         ``ask`` makes the call, ``record`` turns its answer into writes, ``look`` finds out (with reads alone) whether
         a call in doubt was done after all, and answers None where it was not. A call in doubt is asked again within
         bounds where its step allows that; one that must be held stays unsettled in the journal. One that was asked
-        again stays so until an answer is heard: a later refusal says nothing of it.
+        again stays so until an answer is heard: a later refusal says nothing of it. ``record`` hears of an answer in
+        part as well, before ``ask`` asks again: for the rest alone.
 
         Raises:
             Stopped: the run was asked to stop before the call was made.
@@ -143,11 +148,12 @@ class Ledger:
             InDoubt: it is not known whether it was done.
             StateError: the journal could not be written; if that was before the call, the call was not made.
         """
-        doubted: list[int] = []
+        left = tuple(subjects)
+        doubted: list[Doubted] = []
         for attempt in range(1, ASK_AGAIN_TIMES + 1):
             self._stop.check()
             call_id = self.new_id()
-            await self.write(Intend(Intent(call_id, self.run_id, step.name, step.call, tuple(subjects), self.clock())))
+            await self.write(self._intend(call_id, step, left))
             try:
                 answer = await ask()
             except (NotSent, Refused) as error:
@@ -155,34 +161,45 @@ class Ledger:
                 await self.write(Settle(call_id, outcome, self.clock()))
                 raise
             except InDoubt as doubt:
-                if doubt.partial:  # what the answer does name is certainly done, and in doubt is the rest
-                    done = record(doubt.partial)  # type: ignore[arg-type]
-                    call_id, left = self._rest_of(call_id, step, subjects, done)
-                    await self.write(*done, *left)
+                if doubt.partial:
+                    # What the answer does name is certainly done; in doubt is the rest.
+                    done = record(cast(T, doubt.partial))
+                    rest = _unnamed(left, done)
+                    if not rest:
+                        surplus = AddStray(Stray(kind_of(left[0].address), None, _surplus(step, left), self.clock()))
+                        await self._close(call_id, step, left, [*done, surplus], doubted)
+                        return cast(T, doubt.partial)
+                    call_id = await self._answered_in_part(call_id, step, rest, done)
+                    self.steps[step.name] += len(left) - len(rest)
+                    left = rest
                 if step.in_doubt is Doubt.HOLD or attempt == ASK_AGAIN_TIMES:
                     raise
                 found = await look() if look is not None else None
                 if found is None:
-                    doubted.append(call_id)
+                    doubted.append((call_id, left))
                     continue
                 answer = found
-            asked_again = [write for one in doubted for write in settle_doubt(one, step, subjects, self.clock())]
-            await self.write(*record(answer), *asked_again, Settle(call_id, "done", self.clock()))
-            self.steps[step.name] += len(subjects)
+            await self._close(call_id, step, left, record(answer), doubted)
             return answer
         raise AssertionError("the last attempt returns or raises")
 
-    def _rest_of(
-        self, call_id: int, step: Step, subjects: Sequence[Subject], done: Sequence[Write]
-    ) -> tuple[int, list[Write]]:
-        """A call that was answered in part: a row of its own for those that the answer did not name."""
-        bound = {write.address for write in done if isinstance(write, Bind)}
-        left = tuple(subject for subject in subjects if subject.address not in bound)
-        if not left:
-            return call_id, []
-        rest = self.new_id()
+    async def _close(
+        self, call_id: int, step: Step, subjects: Subjects, writes: Sequence[Write], doubted: Sequence[Doubted]
+    ) -> None:
+        """Record an answer; the askings before it that nobody has answered are over as well."""
+        asked_again = [write for one, of in doubted for write in settle_doubt(one, step, of, self.clock())]
+        await self.write(*writes, *asked_again, Settle(call_id, "done", self.clock()))
+        self.steps[step.name] += len(subjects)
+
+    async def _answered_in_part(self, call_id: int, step: Step, rest: Subjects, done: Sequence[Write]) -> int:
+        """Record a part of an answer; those that it does not name get a row of their own, whose id is answered."""
+        theirs = self.new_id()
         settled = Settle(call_id, "answered in part", self.clock())
-        return rest, [settled, Intend(Intent(rest, self.run_id, step.name, step.call, left, self.clock()))]
+        await self.write(*done, settled, self._intend(theirs, step, rest))
+        return theirs
+
+    def _intend(self, call_id: int, step: Step, subjects: Subjects) -> Intend:
+        return Intend(Intent(call_id, self.run_id, step.name, step.call, subjects, self.clock()))
 
     async def close(self) -> None:
         """Wait until everything handed over is committed."""
@@ -217,3 +234,15 @@ def settle_doubt(call_id: int, step: Step, subjects: Sequence[Subject], at: floa
         reason = f"{step.call} for {', '.join(one.address for one in subjects)} was in doubt and asked again"
         writes.append(AddStray(Stray(kind_of(subjects[0].address), None, reason, at)))
     return writes
+
+
+def _unnamed(subjects: Subjects, done: Sequence[Write]) -> Subjects:
+    """Those that the writes do not bind."""
+    named = {write.address for write in done if isinstance(write, Bind)}
+    return tuple(subject for subject in subjects if subject.address not in named)
+
+
+def _surplus(step: Step, subjects: Subjects) -> str:
+    """Why an answer that names everything is in doubt nevertheless."""
+    addresses = ", ".join(one.address for one in subjects)
+    return f"{step.call} for {addresses} was in doubt: it was answered with more than was asked for"

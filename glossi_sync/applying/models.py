@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import NoReturn
 
 from glossi_sync.applying.context import Context, Failure
 from glossi_sync.applying.events import Reached, StepTaken, Uploading, Waiting
@@ -13,7 +14,7 @@ from glossi_sync.planning.explain import inputs_of
 from glossi_sync.planning.observe import model_phase
 from glossi_sync.resources import Kind, Model, Phase
 from glossi_sync.resources.model import CONFIRM, RECORD, UPLOAD
-from glossi_sync.service import CreatedModel, NewModel, UploadExpired
+from glossi_sync.service import CreatedModel, NewModel, Refused, UploadExpired
 from glossi_sync.state import AddStray, Bind, Object, PutObject, Stray, Write
 
 URL_LIFETIME = 3600.0
@@ -27,6 +28,9 @@ SMALL_FOR_LARGE = 8
 
 AHEAD = 1024**3
 """Bytes of files that may be recorded and wait for their upload: at 300 kB/s their URLs do not expire yet."""
+
+FILE_MAY_BE_GONE = frozenset({404, 409, 410, 412})
+"""What a service may answer to the confirmation of a file that it does not have."""
 
 RECORDS_A_MODEL = 3
 """How often a model is recorded again when its URL has expired before its upload began: never without end."""
@@ -104,7 +108,7 @@ async def _upload(address: str, url: str, context: Context) -> None:
         [context.subject(address)],
         lambda: context.service.upload(
             url,
-            context.path_of(address),
+            context.file_of(address),
             file_type=model.file_type,
             size=model.size,
             sha256=model.sha256,
@@ -133,8 +137,25 @@ async def _confirm(address: str, context: Context) -> None:
         await ask()
         return True
 
-    await context.ledger.call(CONFIRM, [context.subject(address)], confirm, lambda _: [PutObject(confirmed)], look=look)
+    subjects = [context.subject(address)]
+    try:
+        await context.ledger.call(CONFIRM, subjects, confirm, lambda _: [PutObject(confirmed)], look=look)
+    except Refused as refusal:
+        if refusal.status not in FILE_MAY_BE_GONE:
+            raise
+        if await look() is None:
+            await _give_up_record(one, model_id, refusal, context)
+        await context.ledger.write(PutObject(confirmed))
     context.emit(StepTaken(address, CONFIRM.name, model_id))
+
+
+async def _give_up_record(one: Object, model_id: str, refusal: Refused, context: Context) -> NoReturn:
+    """The file was sent, and the service says that it has none: its record is of no more use."""
+    now = context.ledger.clock()
+    stray = AddStray(Stray(Kind.MODEL, model_id, "its file was lost before it was confirmed", now))
+    await context.ledger.write(PutObject(replace(one, phase=Phase.LOST, since=now)), stray)
+    told = f": {refusal.message}" if refusal.message else ""
+    raise Failure(f"the service does not confirm its upload ({refusal.status}{told}); the next apply makes it again")
 
 
 async def _wait(address: str, context: Context) -> None:
@@ -181,7 +202,7 @@ def _recorded(change: Change, created: CreatedModel, context: Context) -> list[W
 def _new_model(change: Change, context: Context) -> NewModel:
     model = _model(change.address, context)
     name = context.desired[change.address].label or change.address
-    return NewModel(name=name, file_name=context.path_of(change.address).name, file_type=model.file_type)
+    return NewModel(name=name, file_name=context.file_of(change.address).name, file_type=model.file_type)
 
 
 def _model(address: str, context: Context) -> Model:

@@ -34,21 +34,26 @@ async def realise(change: Change, context: Context) -> None:
 
 
 async def create_per_model(changes: Sequence[Change], context: Context) -> list[None]:
-    """Create many projects of one model each, on one template, in one call."""
+    """Create many projects of one model each, on one template, in one call.
+
+    Where an answer names a part of them, the rest alone is asked for again.
+    """
     by_model = {context.ledger.remote_id(context.desired[change.address].parents[0]): change for change in changes}
     template_id = _project(changes[0].address, context).template_id
+    made: dict[str, CreatedProject] = {}
 
     def record(created: Sequence[CreatedProject]) -> list[Write]:
+        made.update((one.model_ids[0], one) for one in created)
         return [write for one in created for write in _created(by_model[one.model_ids[0]], one, context)]
 
-    created = await context.ledger.call(
+    await context.ledger.call(
         CREATE,
         [context.subject(change.address) for change in changes],
-        lambda: context.service.create_projects(list(by_model), template_id),
+        lambda: context.service.create_projects([one for one in by_model if one not in made], template_id),
         record,
     )
-    for one in created:
-        context.emit(StepTaken(by_model[one.model_ids[0]].address, CREATE.name, one.project_id))
+    for model_id, one in made.items():
+        context.emit(StepTaken(by_model[model_id].address, CREATE.name, one.project_id))
     return [None] * len(changes)
 
 

@@ -6,17 +6,16 @@ service names no call for it. So ``from: auto`` fetches from a studio, and asks 
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from glossi_sync.applying.downloads import Source
 from glossi_sync.errors import UserError
 from glossi_sync.service import Glossi
 from glossi_sync.spec import Downloads
-
-if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+from glossi_sync.spec.files import Unfit
+from glossi_sync.spec.stores import Stores, aside, open_store
 
 HOSTED = "glossi.app"
 BUCKETS = ("s3://", "gs://", "az://")
@@ -57,29 +56,31 @@ class _Http:
 
 
 class _Bucket:
-    """A bucket, by the credentials of the environment (the usual variables and profiles of each cloud)."""
+    """A bucket, by the credentials of the environment (the usual variables of each cloud)."""
 
     def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._stores = Stores()
         try:
-            from obstore.store import from_url  # noqa: PLC0415 (an optional extra)
-        except ImportError:
-            raise NoSource(
-                f"fetching finished renders from {url} needs the buckets extra: pip install 'glossi-sync[buckets]'"
-            ) from None
-        self._store: ObjectStore = from_url(url)
+            # What keeps it from being opened at all is told once, and not for each file.
+            open_store(url)
+        except Unfit as error:
+            raise NoSource(f"downloads.from: {url} {error}") from None
 
     async def fetch(self, file_path: str, target: Path) -> int:
-        import obstore  # noqa: PLC0415
+        return await asyncio.wrap_future(aside(self._fetch, f"{self._url}/{file_path.lstrip('/')}", target))
 
+    def _fetch(self, url: str, target: Path) -> int:
         part = target.with_name(f".{target.name}.part")
         size = 0
         try:
-            answer: Any = await obstore.get_async(self._store, file_path.lstrip("/"))
+            reading = self._stores.read(url)
             with part.open("wb") as file:
-                async for chunk in answer.stream():
-                    size += file.write(chunk)
-        except obstore.exceptions.BaseError as error:
+                for piece in reading.pieces:
+                    size += file.write(piece)
+            part.replace(target)
+        except Unfit as error:
+            raise OSError(f"{url} {error}") from None
+        finally:
             part.unlink(missing_ok=True)
-            raise OSError(f"the bucket did not give {file_path}: {error}") from error
-        part.replace(target)
         return size

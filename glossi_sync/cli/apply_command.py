@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glossi_sync.cli import exits
-from glossi_sync.cli.errors import fail
+from glossi_sync.cli.errors import fail, sentence_of
 from glossi_sync.cli.options import (
     format_option,
     in_doubt_option,
@@ -25,9 +25,11 @@ from glossi_sync.cli.options import (
     service_options,
     spec_option,
 )
+from glossi_sync.errors import UserError
 
 if TYPE_CHECKING:
     from glossi_sync.applying import Applied, Emit, Home, Stop
+    from glossi_sync.reporting import Report
 
 
 @click.command("apply")
@@ -69,7 +71,7 @@ def command(
     Shows the plan and asks, unless --yes. Ctrl-C once: nothing new starts, and what is under way is finished and
     recorded. Twice: stops at once; the next apply knows how far this one came.
     """
-    from glossi_sync.applying import Home, Setup, Stop, apply, new_id  # noqa: PLC0415
+    from glossi_sync.applying import Home, Setup, Stop, apply, model_files, new_id  # noqa: PLC0415
     from glossi_sync.cli.session import connect, fetch_home, holder, interactive, open_session, report  # noqa: PLC0415
     from glossi_sync.planning import LargeChange, Refresh  # noqa: PLC0415
 
@@ -79,22 +81,22 @@ def command(
     run_id = new_id(rng)
     tell = report(form, no_color=no_color, verbose=verbose)
     with (
+        told_to_the_end(tell),
         open_session(spec_path, endpoint, state_location, create=True) as session,
         session.state.lock(holder(run_id, "glossi-sync apply")),
     ):
         spec = session.spec
-        models = session.hash_models()
+        hashed = session.hash_files()
         policy = session.policy(retry_failed=retry_failed, in_doubt=in_doubt, allow_large_change=allow_large_change)
 
         async def run() -> int:
             async with connect(spec, verbose=verbose) as service:
-                surveyed = await session.survey(models, service, policy=policy, refresh=Refresh(refresh))
+                surveyed = await session.survey(hashed.models, service, policy=policy, refresh=Refresh(refresh))
                 tell.plan(surveyed.plan, session.service_name)
                 if surveyed.plan.excess is not None:
                     raise LargeChange(surveyed.plan.excess)
                 if not (yes or surveyed.plan.is_empty or agreed()):
-                    click.echo("Nothing was changed.", err=True)
-                    return exits.ERROR
+                    raise NotAgreed("Nothing was changed.")
                 began = time.monotonic()
                 stop = Stop()
                 home = Home()
@@ -104,7 +106,7 @@ def command(
                         state=session.state,
                         desired=surveyed.desired,
                         realised=surveyed.realised,
-                        path_of=spec.path_of,
+                        file_of=model_files(spec, hashed.remote),
                         policy=policy,
                         emit=emit,
                         stop=stop,
@@ -121,6 +123,23 @@ def command(
 
         code = asyncio.run(run())
     sys.exit(code)
+
+
+class NotAgreed(UserError):
+    """The user was asked, and does not want the plan to be applied."""
+
+
+@contextmanager
+def told_to_the_end(tell: Report) -> Iterator[None]:
+    """Where an error ends the block, the report tells what has happened until then."""
+    began = time.monotonic()
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # nobody reads it any more
+    except (Exception, KeyboardInterrupt) as error:
+        tell.broken_off(sentence_of(error) or f"{type(error).__name__}: {error}", time.monotonic() - began)
+        raise
 
 
 def agreed() -> bool:

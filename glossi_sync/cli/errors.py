@@ -18,17 +18,23 @@ def sentences() -> Iterator[None]:
     """Turn every known error that leaves the block into its sentence and its exit code."""
     try:
         yield
-    except (KeyboardInterrupt, click.Abort):
-        fail("Interrupted.", exits.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nobody is left to tell.
         sys.stdout = None
         sys.exit(exits.ERROR)
-    except Exception as error:
-        first = _first(error)
-        if isinstance(first, UserError | OSError):
-            fail(str(first), _code(first))
-        raise
+    except (Exception, KeyboardInterrupt) as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        fail(sentence, _code(error))
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """What is said of a known error; None for a defect of the program."""
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return "Interrupted."
+    first = _first(error)
+    return str(first) if isinstance(first, UserError | OSError) else None
 
 
 def fail(sentence: str, code: int = exits.ERROR) -> NoReturn:
@@ -37,13 +43,15 @@ def fail(sentence: str, code: int = exits.ERROR) -> NoReturn:
     sys.exit(code)
 
 
-def _code(error: Exception) -> int:
+def _code(error: BaseException) -> int:
     from glossi_sync.state import StateLocked  # noqa: PLC0415 (a command that meets no error pays nothing for it)
 
-    return exits.LOCKED if isinstance(error, StateLocked) else exits.ERROR
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return exits.INTERRUPTED
+    return exits.LOCKED if isinstance(_first(error), StateLocked) else exits.ERROR
 
 
-def _first(error: Exception) -> Exception:
+def _first(error: BaseException) -> BaseException:
     """Tasks that run together fail together; the first failure tells what there is to tell."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]

@@ -28,12 +28,22 @@ from glossi_sync.applying import (
 )
 from glossi_sync.applying.events import Noted
 from glossi_sync.cli.options import given_variables
+from glossi_sync.collecting import uncollected
 from glossi_sync.planning import Policy, Refresh, Survey, survey
-from glossi_sync.reporting import JsonReport, Report, TextReport
+from glossi_sync.reporting import JsonReport, Report, TextReport, reading
 from glossi_sync.resources import Model
 from glossi_sync.service import Glossi
-from glossi_sync.spec import Desired, Spec, hash_models, read_given, read_spec
-from glossi_sync.state import FileStamp, Holder, State, default_location, open_state, service_identity, state_key
+from glossi_sync.spec import Desired, Hashed, HashedRemote, Spec, hash_models, read_given, read_spec
+from glossi_sync.state import (
+    FileStamp,
+    Holder,
+    RemoteStamp,
+    State,
+    default_location,
+    open_state,
+    service_identity,
+    state_key,
+)
 
 LOCAL = "local"
 
@@ -54,14 +64,35 @@ class Session:
         Raises:
             SpecError: a file is missing or is not what it should be.
         """
-        hashed = hash_models(self.spec, self.state.stamps())
+        return self.hash_files().models
+
+    def hash_files(self) -> Hashed:
+        """As ``hash_models``, with all that is known of the files afterwards.
+
+        Raises:
+            SpecError: a file is missing or is not what it should be.
+        """
+        with uncollected(lasting=True), reading(stderr(no_color=False)) as progress:
+            hashed = hash_models(
+                self.spec,
+                self.state.stamps(),
+                self.state.remote_stamps(),
+                remember=self._remember,
+                progress=progress,
+            )
         self.state.put_stamps(
             {
                 path: FileStamp(one.size, one.mtime_ns, one.inode, one.sha256, one.hashed_ns)
                 for path, one in hashed.fresh.items()
             }
         )
-        return hashed.models
+        return hashed
+
+    def _remember(self, remote: Mapping[str, HashedRemote]) -> None:
+        stamps = {
+            url: RemoteStamp(one.size, one.etag, one.sha256) for url, one in remote.items() if one.etag is not None
+        }
+        self.state.put_remote_stamps(stamps)
 
     async def survey(
         self,
@@ -77,16 +108,17 @@ class Session:
         Raises:
             UnresolvedTemplate, ServiceError, StateError: as planning's ``survey`` raises them.
         """
-        return await survey(
-            self.spec,
-            models,
-            self.state,
-            service,
-            policy=policy or Policy(self.spec.retries),
-            clock=time.time,
-            refresh=refresh,
-            everything=everything,
-        )
+        with uncollected(lasting=True):
+            return await survey(
+                self.spec,
+                models,
+                self.state,
+                service,
+                policy=policy or Policy(self.spec.retries),
+                clock=time.time,
+                refresh=refresh,
+                everything=everything,
+            )
 
     def policy(self, *, retry_failed: bool, in_doubt: str, allow_large_change: bool = False) -> Policy:
         """What the user lets an apply do, from the spec and the command's options."""
@@ -123,7 +155,8 @@ def open_session(path: Path, endpoint: str | None, location: str | None, *, crea
     Raises:
         SpecError, StateError: as reading and opening raise them.
     """
-    spec = load_spec(path, endpoint)
+    with uncollected(lasting=True):
+        spec = load_spec(path, endpoint)
     identity = service_identity(spec.service.endpoint)
     where = location or default_location(spec.folder, spec.workspace, identity)
     state = open_state(where, service=identity, create=create)

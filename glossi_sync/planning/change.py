@@ -100,6 +100,8 @@ class Plan:
     upload_bytes: int = 0
     excess: str | None = None
     """Why the guard refuses it, where it does."""
+    remark: str | None = None
+    """What is to be said of many changes at once."""
 
     def acting(self) -> Iterator[Change]:
         """The changes that an apply has something to do for."""

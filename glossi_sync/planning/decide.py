@@ -7,13 +7,14 @@ Parents come before children in the spec's order, so each decision can look at w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from glossi_sync.planning.change import Action, Change, Difference, Plan, Trouble
 from glossi_sync.planning.estimate import calls, upload_bytes
 from glossi_sync.planning.guard import excess
+from glossi_sync.planning.names import OtherNames, remark
 from glossi_sync.planning.observe import Observed
 from glossi_sync.resources import LIFECYCLES, Kind, Phase, Step, Webhook, kind_of
 from glossi_sync.resources.address import WEBHOOK_ADDRESS
@@ -64,6 +65,7 @@ def plan(
     kept = _keep(desired, world)
     adopted = _adopt(desired, kept, world)
     provided = kept.keys() | adopted.keys()
+    other_names = OtherNames(desired)
     decided: dict[str, Change] = {}
     unchanged = 0
     for address, want in desired.items():
@@ -75,12 +77,12 @@ def plan(
             change = _take_over(want, found, world, policy, now)
         else:
             doubts = () if policy.ask_again else _doubts(want, world, desired, provided)
-            change = _make(want, world, decided, doubts)
+            change = _make(want, world, decided, doubts, other_names)
         if change is None:
             unchanged += 1
             if not everything:
                 continue
-            change = Change(address, want.kind, Action.NONE, "up to date", want.digest, oid=kept[address].oid)
+            change = Change(address, want.kind, Action.NONE, _COMPLETE.reason, want.digest, oid=kept[address].oid)
         decided[address] = change
     taken = {one.oid for one in adopted.values()}
     gone = (
@@ -101,6 +103,7 @@ def plan(
         calls=calls(changes, desired),
         upload_bytes=upload_bytes(changes, desired),
         excess=None if policy.guard is None else excess(changes, len(realised.bindings), policy.guard),
+        remark=remark(changes),
     )
 
 
@@ -115,6 +118,7 @@ class _World:
             for oid, seen in observed.seen.items()
             if oid in realised.objects
         }
+        self._objects = {**realised.objects, **self._seen} if self._seen else realised.objects
 
     @cached_property
     def addresses(self) -> Mapping[int, str]:
@@ -130,21 +134,22 @@ class _World:
                 found.setdefault(subject.digest, []).append((intent, subject))
         return found
 
-    def object(self, oid: int) -> Object | None:
-        return self._seen.get(oid) or self.realised.objects.get(oid)
-
-    def objects(self) -> list[Object]:
-        return [self._seen.get(oid, known) for oid, known in self.realised.objects.items()]
+    def objects(self) -> Iterable[Object]:
+        return self._objects.values()
 
     def bound(self, address: str) -> Object | None:
         oid = self.realised.bindings.get(address)
-        return None if oid is None else self.object(oid)
+        return None if oid is None else self._objects.get(oid)
 
     def has_news_of(self, one: Object) -> bool:
         return one.oid in self._seen
 
     def lost_parent(self, one: Object) -> bool:
-        return any((parent := self.object(oid)) is None or not self.usable(parent) for oid in one.parents)
+        for oid in one.parents:
+            parent = self._objects.get(oid)
+            if parent is None or not self.usable(parent):
+                return True
+        return False
 
     def usable(self, one: Object) -> bool:
         """Whether an object can still serve. A completed render always can: its pictures exist, whatever became of
@@ -196,25 +201,26 @@ def _unfinished(one: Object) -> int:
 def _go_on(want: Desired, own: Object, world: _World, policy: Policy, now: float) -> Change | None:
     """The address keeps its object: nothing to do, or the rest of its way."""
     rest = _rest(own, policy, now)
-    change = Change(
+    note = _label_note(want, own)
+    action, reason = rest.action, rest.reason
+    if rest is _COMPLETE:
+        if world.has_news_of(own):
+            action, reason = Action.RESUME, f"the service says that it is {own.phase}"
+        elif note is None:
+            return None
+    return Change(
         want.address,
         want.kind,
-        rest.action,
-        rest.reason,
+        action,
+        reason,
         want.digest,
         steps=rest.steps,
         oid=own.oid if rest.same_object else None,
         replaced=None if rest.same_object else own.oid,
         trouble=rest.trouble,
-        note=_label_note(want, own),
+        note=note,
         waits=rest.waits,
     )
-    if rest.action is Action.NONE and rest.trouble is None:
-        if world.has_news_of(own):
-            return replace(change, action=Action.RESUME, reason=f"the service says that it is {own.phase}")
-        if change.note is None:
-            return None
-    return change
 
 
 def _take_over(want: Desired, found: Object, world: _World, policy: Policy, now: float) -> Change:
@@ -227,7 +233,7 @@ def _take_over(want: Desired, found: Object, world: _World, policy: Policy, now:
         want.address,
         want.kind,
         Action.ADOPT,
-        reason if rest.reason == _UP_TO_DATE else f"{reason}; {rest.reason}",
+        reason if rest is _COMPLETE else f"{reason}; {rest.reason}",
         want.digest,
         steps=rest.steps,
         oid=found.oid if rest.same_object else None,
@@ -237,9 +243,6 @@ def _take_over(want: Desired, found: Object, world: _World, policy: Policy, now:
         note=_label_note(want, found),
         waits=rest.waits,
     )
-
-
-_UP_TO_DATE = "up to date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +257,15 @@ class _Rest:
     same_object: bool = True
 
 
+_COMPLETE = _Rest(Action.NONE, "up to date")
+"""What remains of nearly every object of a large catalogue, so it is made once."""
+
+
 def _rest(one: Object, policy: Policy, now: float) -> _Rest:
     lifecycle = LIFECYCLES[one.kind]
     waits = lifecycle.waiting is not None
     if one.phase is lifecycle.complete:
-        return _Rest(Action.NONE, _UP_TO_DATE)
+        return _COMPLETE
     if one.phase is not lifecycle.failed:
         steps = lifecycle.remaining(one.phase)
         if (
@@ -280,7 +287,11 @@ def _rest(one: Object, policy: Policy, now: float) -> _Rest:
 
 
 def _make(
-    want: Desired, world: _World, decided: Mapping[str, Change], doubts: tuple[tuple[Intent, Subject], ...]
+    want: Desired,
+    world: _World,
+    decided: Mapping[str, Change],
+    doubts: tuple[tuple[Intent, Subject], ...],
+    other_names: OtherNames,
 ) -> Change:
     """Nothing realised will do: a new object, unless something stands in its way."""
     lifecycle = LIFECYCLES[want.kind]
@@ -311,7 +322,8 @@ def _make(
     if bound is None:
         action, reason = Action.CREATE, "not realised"
     elif bound.digest != want.digest:
-        action, reason = Action.REPLACE, "its inputs changed"
+        of_names = bound.digest == other_names.digest(want.address)
+        action, reason = Action.REPLACE, other_names.reason if of_names else "its inputs changed"
     elif bound.phase is Phase.LOST:
         action, reason = Action.RECREATE, "the service no longer knows it"
     else:

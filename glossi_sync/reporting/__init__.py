@@ -8,6 +8,7 @@ from glossi_sync.reporting.history import history_text, strays_text
 from glossi_sync.reporting.plan_json import plan_document
 from glossi_sync.reporting.plan_markdown import plan_markdown
 from glossi_sync.reporting.plan_text import plan_text
+from glossi_sync.reporting.reading import reading
 from glossi_sync.reporting.report import JsonReport, Report, TextReport
 from glossi_sync.reporting.status import StatusRow, status_document, status_rows, status_text
 
@@ -20,6 +21,7 @@ __all__ = [
     "plan_document",
     "plan_markdown",
     "plan_text",
+    "reading",
     "status_document",
     "status_rows",
     "status_text",

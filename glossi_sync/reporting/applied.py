@@ -28,11 +28,11 @@ def applied_text(applied: Applied, home: Home, *, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def applied_document(applied: Applied, home: Home, *, seconds: float) -> dict[str, Any]:
-    """The last line of ``apply --format json`` (contract)."""
+def applied_document(applied: Applied, home: Home, *, seconds: float, error: str | None = None) -> dict[str, Any]:
+    """The last line of ``apply --format json`` (contract); ``error`` is what has ended the run before its time."""
     return {
         "event": "summary",
-        "converged": applied.converged,
+        "converged": applied.converged and error is None,
         "stopped": applied.stopped,
         "steps": dict(applied.steps),
         "calls": dict(applied.calls),
@@ -40,6 +40,7 @@ def applied_document(applied: Applied, home: Home, *, seconds: float) -> dict[st
         "skipped": dict(applied.skipped),
         "downloads": {"fetched": home.fetched, "failed": dict(home.failed)},
         "seconds": round(seconds, 3),
+        **({} if error is None else {"error": error}),
     }
 
 

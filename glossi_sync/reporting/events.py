@@ -11,6 +11,7 @@ from typing import Any
 from glossi_sync.applying import Event
 from glossi_sync.applying.events import (
     Downloaded,
+    Ended,
     Failed,
     Noted,
     Reached,
@@ -63,7 +64,7 @@ class EventLines:
                 return f"brought home {path}"
             case Stopping():
                 return STOPPING
-            case Uploading():
+            case Uploading() | Ended():
                 return None
 
 

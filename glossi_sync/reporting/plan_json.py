@@ -27,6 +27,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "uploadBytes": plan.upload_bytes,
         },
     }
+    if plan.remark is not None:
+        document["remark"] = plan.remark
     if plan.excess is not None:
         document["refused"] = plan.excess
     return document

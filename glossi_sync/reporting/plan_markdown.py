@@ -17,6 +17,8 @@ def plan_markdown(plan: Plan) -> str:
     if plan.calls:
         uploads = f"; {size(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
         head += [f"Calls, at most: {calls_line(plan.calls)}{uploads}.", ""]
+    if plan.remark is not None:
+        head += [plan.remark, ""]
     if plan.excess is not None:
         head += [f"> **Refused.** {plan.excess}", ""]
     room = MOST_CHARACTERS - sum(len(line) + 1 for line in head) - 200

@@ -34,6 +34,8 @@ def plan_text(plan: Plan, *, calls: bool = False, everything: bool = False) -> T
     lines.append(summary_line(plan) + "\n", style="bold")
     if plan.upload_bytes:
         lines.append(f"To upload: {size(plan.upload_bytes)}.\n")
+    if plan.remark is not None:
+        lines.append(plan.remark + "\n", style="yellow")
     if plan.excess is not None:
         lines.append(plan.excess + "\n", style="red")
     if calls:
@@ -80,7 +82,7 @@ def _explanation(change: Change) -> str:
     if change.action is Action.NONE and change.trouble is None and change.note is not None:
         return change.note
     steps = " → ".join(step.name for step in change.steps)
-    if change.action in (Action.CREATE, Action.REPLACE):
+    if change.action is Action.CREATE or (change.action is Action.REPLACE and change.diff):
         return steps
     if change.waits and not steps:
         steps = "wait"

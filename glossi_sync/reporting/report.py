@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from glossi_sync.applying import Applied, Emit, Home
+from glossi_sync.applying import Applied, Emit, Event, Home
+from glossi_sync.applying.events import Downloaded, Ended
 from glossi_sync.planning import Plan
 from glossi_sync.reporting.applied import applied_document, applied_text
 from glossi_sync.reporting.events import EventLines, JsonLines
@@ -31,6 +32,10 @@ class Report(Protocol):
 
     def end(self, applied: Applied, home: Home, seconds: float) -> None:
         """What has happened."""
+        ...
+
+    def broken_off(self, error: str, seconds: float) -> None:
+        """What has happened until an error ended it, which ``sentences`` tells on stderr."""
         ...
 
 
@@ -59,22 +64,42 @@ class TextReport:
             return
         self._out.print("\n" + applied_text(applied, home, seconds=seconds), markup=False)
 
+    def broken_off(self, error: str, seconds: float) -> None:
+        pass
+
 
 class JsonReport:
     """For programs: the plan, every event and the summary, one JSON object a line (contract)."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
+        self._applied = Applied(run_id=0)
+        self._fetched = 0
+        self._ended = False
 
     def plan(self, plan: Plan, service: str) -> None:
         self._line({"event": "plan", "service": service, **plan_document(plan)})
 
     @contextmanager
     def progress(self, plan: Plan) -> Iterator[Emit]:
-        yield JsonLines(self._write)
+        lines = JsonLines(self._write)
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Ended):
+                self._applied = event.applied  # the summary tells it
+                return
+            self._fetched += isinstance(event, Downloaded)
+            lines(event)
+
+        yield tell
 
     def end(self, applied: Applied, home: Home, seconds: float) -> None:
+        self._ended = True
         self._line(applied_document(applied, home, seconds=seconds))
+
+    def broken_off(self, error: str, seconds: float) -> None:
+        if not self._ended:
+            self._line(applied_document(self._applied, Home(self._fetched), seconds=seconds, error=error))
 
     def _line(self, document: Mapping[str, Any]) -> None:
         self._write(json.dumps(document, ensure_ascii=False))

@@ -5,11 +5,13 @@ import json
 
 Scalar = str | int | bool | None
 
+# One encoder for all: json.dumps would make another for each of a catalogue's 300,000 digests.
+_spell = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 def digest(kind: str, *inputs: Scalar | tuple[Scalar, ...]) -> str:
     """Hash a kind and its inputs, in order, to 64 hex characters.
 
     The inputs are spelled as JSON, so that no two different lists of inputs are spelled alike.
     """
-    spelled = json.dumps([kind, *inputs], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(spelled.encode()).hexdigest()
+    return hashlib.sha256(_spell([kind, *inputs]).encode()).hexdigest()

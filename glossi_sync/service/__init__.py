@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from glossi_sync.service.exchange import Timeouts
     from glossi_sync.service.pacing import Pace
     from glossi_sync.service.retrying import Patience
-    from glossi_sync.service.uploads import RunBlocking
+    from glossi_sync.service.uploads import LocalFile, ModelFile, RunBlocking, Unreadable
 
 _HOMES = {
     "answers": (
@@ -81,7 +81,7 @@ _HOMES = {
     "exchange": ("Timeouts",),
     "pacing": ("Pace",),
     "retrying": ("Patience",),
-    "uploads": ("RunBlocking",),
+    "uploads": ("LocalFile", "ModelFile", "RunBlocking", "Unreadable"),
 }
 
 __all__ = [
@@ -96,6 +96,8 @@ __all__ = [
     "InDoubt",
     "InvalidEndpoint",
     "InvalidKey",
+    "LocalFile",
+    "ModelFile",
     "ModelStatus",
     "ModelStatuses",
     "NewModel",
@@ -115,6 +117,7 @@ __all__ = [
     "StoredWebhook",
     "Timeouts",
     "Unauthorized",
+    "Unreadable",
     "UploadExpired",
 ]
 

@@ -53,7 +53,7 @@ from glossi_sync.service.errors import InvalidKey, NotFound, ReadFailed, Refused
 from glossi_sync.service.exchange import Exchange, Observe, Timeouts
 from glossi_sync.service.pacing import Pace
 from glossi_sync.service.retrying import Patience
-from glossi_sync.service.uploads import ExpectedFile, Progress, RunBlocking, upload
+from glossi_sync.service.uploads import ExpectedFile, LocalFile, ModelFile, Progress, RunBlocking, upload
 
 T = TypeVar("T")
 
@@ -158,7 +158,7 @@ class Glossi:
     async def upload(
         self,
         upload_url: str,
-        path: Path,
+        file: ModelFile | Path,
         *,
         file_type: str,
         size: int,
@@ -171,8 +171,10 @@ class Glossi:
             FileChanged: the file is not what the plan hashed; nothing was stored.
             UploadExpired: the URL is too old; the model needs a new record.
         """
-        file = ExpectedFile(path, size, sha256)
-        await upload(self._exchange, upload_url, file, file_type, progress=progress, run_blocking=self._run_blocking)
+        expected = ExpectedFile(LocalFile(file) if isinstance(file, Path) else file, size, sha256)
+        await upload(
+            self._exchange, upload_url, expected, file_type, progress=progress, run_blocking=self._run_blocking
+        )
 
     async def confirm_model(self, model_id: str, file_type: str) -> ConfirmedModel:
         """Tell that a model's file is uploaded (guide, Step 2.3)."""

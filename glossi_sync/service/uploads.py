@@ -1,8 +1,8 @@
-"""Uploads: a file from disk to its signed URL (guide, Step 2.2).
+"""Uploads: a file to its signed URL (guide, Step 2.2), from this disk or from wherever a ``ModelFile`` reads it.
 
-The file is read in large pieces in a thread, one piece ahead of the network, hashed as it goes, so memory stays flat
-and the event loop free. A file of another size is refused before anything is sent; and the last piece leaves only when
-the whole is known to be what was planned, so a file with other bytes in it never arrives.
+The file is read in large pieces off the event loop, ahead of the network, hashed as it goes, so memory stays flat and
+nothing else waits. A file on disk of another size is refused before anything is sent; and the last piece leaves only
+when the whole is known to be what was planned, so a file with other bytes in it never arrives.
 """
 
 from __future__ import annotations
@@ -34,11 +34,79 @@ class RunBlocking(Protocol):
     def __call__(self, function: Callable[..., Any], /, *args: Any) -> Awaitable[Any]: ...
 
 
+class Unreadable(Exception):
+    """Why a file's bytes are not to be had, to be said after "the file"."""
+
+
+class ModelFile(Protocol):
+    """A model's file, wherever it lies; it is read from its beginning as often as its upload is begun.
+
+    ``str()`` of it is where it lies, for messages.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the service is told that the file is called."""
+        ...
+
+    def size(self) -> int | None:
+        """How many bytes it has now, or None where only reading tells; called off the event loop.
+
+        Raises:
+            Unreadable: it is not there.
+        """
+        ...
+
+    def pieces(self, seen: Callable[[bytes], object], run_blocking: RunBlocking) -> AsyncIterator[bytes]:
+        """Its bytes, each piece after ``seen`` was called with it off the event loop.
+
+        Raises:
+            Unreadable: they are not to be had, or no longer those that were planned.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class ExpectedFile:
-    """A file as the plan knows it: where it lies, how many bytes it has, and their SHA-256 (hex)."""
+class LocalFile:
+    """A ``ModelFile`` on this machine."""
 
     path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            raise _unreadable(error) from None
+
+    async def pieces(self, seen: Callable[[bytes], object], run_blocking: RunBlocking) -> AsyncIterator[bytes]:
+        # Read and seen in one go, since each visit to a thread costs as much as hashing 100 kB. Where nobody waits for
+        # a piece any more, the file is closed with the generator, when its thread is through.
+        chunks = self._chunks(seen)
+        while (chunk := await run_blocking(next, chunks, None)) is not None:
+            yield chunk
+
+    def _chunks(self, seen: Callable[[bytes], object]) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb", buffering=0) as content:
+                while chunk := content.read(CHUNK_BYTES):
+                    seen(chunk)
+                    yield chunk
+        except OSError as error:
+            raise _unreadable(error) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedFile:
+    """A file as the plan knows it: how many bytes it has, and their SHA-256 (hex)."""
+
+    file: ModelFile
     size: int
     sha256: str
 
@@ -74,7 +142,7 @@ async def upload(
             happened = f"answered {response.status_code} before it had the whole file"
             raise asking.failed(InDoubt, happened, status=response.status_code, advice=SAFE_TO_REPEAT)
 
-    asking = Asking(UPLOAD, f"uploading {file.path}", url, build, keyed=False, lane="transfers")
+    asking = Asking(UPLOAD, f"uploading {file.file}", url, build, keyed=False, lane="transfers")
     await run_blocking(_check_size, asking, file)
     await exchange.persist(asking, consume)
 
@@ -86,64 +154,62 @@ class _Body:
         self, asking: Asking, file: ExpectedFile, progress: Progress | None, run_blocking: RunBlocking
     ) -> None:
         self.sent = 0
-        self._chunks = _verified_chunks(asking, file)
+        self._pieces = _proven(asking, file, run_blocking)
         self._progress = progress or (lambda _: None)
-        self._run_blocking = run_blocking
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._progress(self.sent)
-        ahead = self._next_chunk()
+        ahead = self._next_piece()
         try:
-            while (chunk := await ahead) is not None:
-                ahead = self._next_chunk()
-                yield chunk
-                self.sent += len(chunk)
+            while (piece := await ahead) is not None:
+                ahead = self._next_piece()
+                yield piece
+                self.sent += len(piece)
                 self._progress(self.sent)
         finally:
-            # Nobody waits for it any more; its file is closed with the generator, when its thread is through.
+            # Nobody waits for it any more.
             ahead.add_done_callback(lambda done: done.cancelled() or done.exception())
             ahead.cancel()
 
-    def _next_chunk(self) -> asyncio.Future[bytes | None]:
-        return asyncio.ensure_future(self._run_blocking(next, self._chunks, None))
+    def _next_piece(self) -> asyncio.Future[bytes | None]:
+        return asyncio.ensure_future(anext(self._pieces, None))
 
 
 def _check_size(asking: Asking, file: ExpectedFile) -> None:
     try:
-        size = file.path.stat().st_size
-    except OSError as error:
-        raise asking.failed(FileChanged, f"was not begun: the file cannot be read ({_reason(error)})") from None
-    if size != file.size:
+        size = file.file.size()
+    except Unreadable as error:
+        raise asking.failed(FileChanged, f"was not begun: the file {error}") from None
+    if size is not None and size != file.size:
         happened = f"was not begun: the file has {size:,} bytes where {file.size:,} were planned"
         raise asking.failed(FileChanged, happened)
 
 
-def _verified_chunks(asking: Asking, file: ExpectedFile) -> Iterator[bytes]:
+async def _proven(asking: Asking, file: ExpectedFile, run_blocking: RunBlocking) -> AsyncIterator[bytes]:
+    """The file's bytes; the last piece only when all are known to be what was planned."""
+
     def broken_off(why: str) -> FileChanged:
         return asking.failed(FileChanged, f"was broken off: {why}")
 
     digest = hashlib.sha256()
     left = file.size
+    held = b""
     try:
-        with file.path.open("rb", buffering=0) as content:
-            while True:
-                chunk = content.read(min(CHUNK_BYTES, left))
-                left -= len(chunk)
-                digest.update(chunk)
-                if left and not chunk:
-                    raise broken_off(f"the file has become shorter than the {file.size:,} bytes that were planned")
-                if not left:
-                    if content.read(1):
-                        raise broken_off(f"the file has become longer than the {file.size:,} bytes that were planned")
-                    if digest.hexdigest() != file.sha256:
-                        raise broken_off("the file's content is no longer what was planned")
-                if chunk:
-                    yield chunk
-                if not left:
-                    return
-    except OSError as error:
-        raise broken_off(f"the file cannot be read ({_reason(error)})") from None
+        async for piece in file.file.pieces(digest.update, run_blocking):
+            left -= len(piece)
+            if left < 0:
+                raise broken_off(f"the file has become longer than the {file.size:,} bytes that were planned")
+            if held:
+                yield held
+            held = piece
+    except Unreadable as error:
+        raise broken_off(f"the file {error}") from None
+    if left:
+        raise broken_off(f"the file has become shorter than the {file.size:,} bytes that were planned")
+    if digest.hexdigest() != file.sha256:
+        raise broken_off("the file's content is no longer what was planned")
+    yield held
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+def _unreadable(error: OSError) -> Unreadable:
+    return Unreadable(f"cannot be read ({error.strerror or type(error).__name__})")

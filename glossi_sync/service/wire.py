@@ -19,6 +19,8 @@ API_PREFIX: Final = "/api/v1"
 
 MODELS_PATH: Final = "/models"
 MODEL_STATUS_PATH: Final = "/models/status"
+MODEL_PATH: Final = "/models/{modelId}"
+"""**Ours**, the studio only: GET answers everything that the studio knows of a model. See ``ModelDetails``."""
 MODEL_CONFIRM_PATH: Final = "/models/{modelId}/confirm"
 TEMPLATES_PATH: Final = "/templates"
 PROJECTS_PATH: Final = "/projects"
@@ -26,10 +28,17 @@ RENDERS_PATH: Final = "/renders"
 RENDER_PATH: Final = "/renders/{jobId}"
 RENDER_RETRY_PATH: Final = "/renders/{jobId}/retry"
 WEBHOOKS_PATH: Final = "/webhooks"
+JOBS_PATH: Final = "/jobs"
+JOB_PATH: Final = "/jobs/{jobId}"
+JOB_CONFIRM_PATH: Final = "/jobs/{jobId}/confirm"
+"""The simple workflow (facts, Jobs), which takes the confirmation's path to be this."""
 
 FILES_PATH: Final = "/files/{filePath}"
 """**Ours**, the studio only: a finished file by the ``filePath`` of an answer (its slashes stand as they are), with the
 API key, with ``Range``. The hosted service's files lie in its bucket; the guide names no call for them."""
+
+DELIVERIES_PATH: Final = "/studio/deliveries"
+"""**Ours**, the studio only: what the workspace's webhook was told, newest first. See ``Deliveries``."""
 
 HEALTH_PATH: Final = "/health"
 """**Ours**, the studio only: at the server's root, not below API_PREFIX, and without an API key. See ``Health``."""
@@ -93,12 +102,27 @@ RENDER_RENDERING: Final = "RENDERING"
 RENDER_COMPLETED: Final = "COMPLETED"
 RENDER_FAILED: Final = "FAILED"
 
+JOB_AWAITING_UPLOADS: Final = "AWAITING_UPLOADS"
+JOB_PROCESSING: Final = "PROCESSING"
+JOB_COMPLETE: Final = "COMPLETE"
+JOB_FAILED: Final = "FAILED"
+
+DELIVERY_WAITING: Final = "WAITING"
+DELIVERY_DELIVERED: Final = "DELIVERED"
+DELIVERY_FAILED: Final = "FAILED"
+
 ModelStatus = Literal["PENDING", "ANALYZING", "READY", "FAILED"]
 """Guide, Step 2.4 ("``PENDING``, ``ANALYZING``, ``READY``, etc.") and facts, Models. Others may come."""
 
 ProjectStatus = Literal["PENDING"]
 RenderStatus = Literal["QUEUED", "RENDERING", "COMPLETED", "FAILED"]
 """Guide, "Job Statuses"."""
+
+JobStatus = Literal["AWAITING_UPLOADS", "PROCESSING", "COMPLETE", "FAILED"]
+"""Facts, Jobs; ``PROCESSING`` is **ours**."""
+
+DeliveryStatus = Literal["WAITING", "DELIVERED", "FAILED"]
+"""**Ours**."""
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -187,6 +211,38 @@ class ModelStates(TypedDict):
     models: list[ModelState]
     allReady: bool
     notFound: list[str]
+
+
+class ModelFacts(TypedDict):
+    """What is in a model: counts of what its scene shows (triangles, vertices), and of what the file holds."""
+
+    triangles: int
+    vertices: int
+    materials: int
+    textures: int
+    animations: int
+    variants: list[str]
+    """The names of its material variants (KHR_materials_variants)."""
+    extensions: list[str]
+    """The glTF extensions that it uses."""
+    minimum: list[float]
+    """The lowest corner of its bounding box, in metres."""
+    maximum: list[float]
+
+
+class ModelDetails(ModelState):
+    """Answer of ``GET /models/{modelId}``, **ours**. The last three only where ``status`` is READY.
+
+    ``thumbnailUrl`` wants the API key, as every file does, and is missing where the studio could not draw one.
+    """
+
+    fileName: str
+    fileType: FileType
+    filePath: str
+    glbFilePath: NotRequired[str]
+    """What is rendered: the upload itself, or what was made of it where it is no GLB."""
+    thumbnailUrl: NotRequired[str]
+    facts: NotRequired[ModelFacts]
 
 
 # --- templates: guide, "Finding Available Templates" -----------------------------------------------------------------
@@ -332,7 +388,86 @@ class WebhookWithSecret(Webhook):
     secret: str
 
 
+# --- jobs: facts -----------------------------------------------------------------------------------------------------
+
+
+class NewJobModel(TypedDict):
+    fileName: str
+    fileType: FileType
+    name: NotRequired[str]
+    """**Ours**; left out, the model is called as its file is, without the suffix."""
+
+
+class CreateJob(TypedDict):
+    """Body of ``POST /jobs``: with ``createProjects: true`` a project is made of each model, with ``renderSettings``
+    it is rendered, too."""
+
+    models: list[NewJobModel]
+    templateId: str
+    createProjects: NotRequired[bool]
+    renderSettings: NotRequired[RenderSettings]
+
+
+class CreatedJobModel(TypedDict):
+    id: str
+    fileName: str
+    uploadUrl: str
+    uploadKey: str
+
+
+class CreatedJob(TypedDict):
+    """Answer of ``POST /jobs``: one entry for each model asked for, in the same order."""
+
+    jobId: str
+    status: Literal["AWAITING_UPLOADS"]
+    models: list[CreatedJobModel]
+
+
+class JobModelState(TypedDict):
+    """**Ours**, after ``ModelState``."""
+
+    id: str
+    name: str
+    fileName: str
+    status: ModelStatus
+    errorMessage: NotRequired[str]
+
+
+class JobResultPart(TypedDict):
+    id: str
+    name: str
+
+
+class JobResultRender(TypedDict):
+    """**Ours**: the render job, which ``GET /renders/{jobId}`` tells more of."""
+
+    jobId: str
+    status: RenderStatus
+
+
+class JobResult(TypedDict):
+    """What was made of one model. ``render`` only where the job has ``renderSettings``."""
+
+    model: JobResultPart
+    project: JobResultPart
+    render: NotRequired[JobResultRender]
+
+
+class Job(TypedDict):
+    """Answer of ``GET /jobs/{jobId}`` and of ``POST /jobs/{jobId}/confirm``. ``results`` grows as projects are made;
+    ``errorMessage`` only where FAILED."""
+
+    jobId: str
+    status: JobStatus
+    models: list[JobModelState]
+    results: list[JobResult]
+    errorMessage: NotRequired[str]
+
+
 # --- deliveries: guide, "Webhook Payloads" ---------------------------------------------------------------------------
+#
+# The guide gives the payloads of model.processed, job.complete and render.complete. Those of the others are **ours**,
+# after these and after the answers of the calls that tell the same. A timestamp is in UTC, with milliseconds and a Z.
 
 
 class ModelProcessed(TypedDict):
@@ -343,20 +478,11 @@ class ModelProcessed(TypedDict):
     thumbnailUrl: NotRequired[str]
 
 
-class ModelProcessedDelivery(TypedDict):
-    event: Literal["model.processed"]
-    timestamp: str
-    data: ModelProcessed
-
-
-class JobResultModel(TypedDict):
-    id: str
+class ModelFailed(TypedDict):
+    modelId: str
     name: str
-
-
-class JobResult(TypedDict):
-    model: JobResultModel
-    project: JobResultModel
+    status: Literal["FAILED"]
+    errorMessage: str
 
 
 class JobComplete(TypedDict):
@@ -365,10 +491,13 @@ class JobComplete(TypedDict):
     results: list[JobResult]
 
 
-class JobCompleteDelivery(TypedDict):
-    event: Literal["job.complete"]
-    timestamp: str
-    data: JobComplete
+class JobFailed(TypedDict):
+    """``results``: what was made of the models that did not fail."""
+
+    jobId: str
+    status: Literal["FAILED"]
+    errorMessage: str
+    results: list[JobResult]
 
 
 class RenderComplete(TypedDict):
@@ -378,10 +507,51 @@ class RenderComplete(TypedDict):
     renderIds: list[str]
 
 
-class RenderCompleteDelivery(TypedDict):
-    event: Literal["render.complete"]
+class RenderFailed(TypedDict):
+    jobId: str
+    status: Literal["FAILED"]
+    projectId: str
+    errorMessage: str
+
+
+class WebhookPayload(TypedDict):
+    """A delivery's body. ``data`` is of the event's kind; that of ``project.created`` is a ``Project``."""
+
+    event: EventName
     timestamp: str
-    data: RenderComplete
+    data: ModelProcessed | ModelFailed | Project | JobComplete | JobFailed | RenderComplete | RenderFailed
+
+
+# --- what was delivered: ours, the studio only -----------------------------------------------------------------------
+
+
+class DeliveryAttempt(TypedDict):
+    """``status`` is the answer's, null where there was none; ``error`` says what was wrong, null where nothing was."""
+
+    at: str
+    url: str | None
+    status: int | None
+    error: str | None
+    seconds: float
+
+
+class Delivery(TypedDict):
+    """One delivery. ``nextAttemptAt`` only where WAITING; ``payload`` is the body that is sent."""
+
+    id: str
+    event: EventName
+    status: DeliveryStatus
+    createdAt: str
+    nextAttemptAt: NotRequired[str]
+    attempts: list[DeliveryAttempt]
+    payload: WebhookPayload
+
+
+class Deliveries(TypedDict):
+    """Answer of ``GET /studio/deliveries?limit=50&before=ID``: newest first. ``more``: older ones are there."""
+
+    deliveries: list[Delivery]
+    more: bool
 
 
 # --- errors and health: ours -----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 
-from glossi_sync.resources import FILE_TYPES, file_type_of
+from glossi_sync.resources import FILE_TYPES
 from glossi_sync.resources.address import KEY_PATTERN
 from glossi_sync.spec.document import Generated, ModelEntry, ProjectEntry, RenderEntry
 from glossi_sync.spec.fields import Columns, Field, compile_field
@@ -27,6 +27,7 @@ from glossi_sync.spec.filters import slug
 from glossi_sync.spec.neighbours import Neighbours
 from glossi_sync.spec.problems import Problem, is_utf8, near
 from glossi_sync.spec.references import Made, section, texts, unknown
+from glossi_sync.spec.remote import is_remote, shown_file, type_named_by
 from glossi_sync.spec.row_problems import Repeated, RowProblems
 from glossi_sync.spec.rows import ColumnName, Flaw, Row, Rows, RowsError, open_rows
 from glossi_sync.spec.schema import Report, show
@@ -238,7 +239,7 @@ class _Compiler:
         if _is_fixed(file_type) and file_type not in _TYPES:
             self._report(model, "fileType", _unknown_type(show(file_type), str(file_type)))
         if _is_fixed(file):
-            problem = name_problem(str(file), show(file), typed="fileType" in model)
+            problem = name_problem(str(file), show(shown_file(_written(file))), typed="fileType" in model)
             if problem is not None:
                 self._report(model, "file", problem)
 
@@ -307,7 +308,7 @@ class _Expansion:
         """Look at the files of the models that were made."""
         where = self.catalogue.file.where
         for number, entry in chain(zip(self._numbers, entries, strict=True), self._unmade):
-            if entry.file_type:
+            if entry.file_type and not is_remote(entry.location):
                 problem = file_problem(entry.location, entry.file, entry.file_type, neighbours)
                 if problem is not None:
                     self.problems.add(number, where, problem)
@@ -328,14 +329,17 @@ class _Expansion:
         if catalogue.name is not None:
             name = self._name(number, row, catalogue.name)
         shown = file if catalogue.file.shown is catalogue.file.value else catalogue.file.shown(row)
+        remote = is_remote(file)
+        if remote:
+            shown = shown_file(shown)
         if typed is not None:
             written = typed.value(row)
             file_type = _TYPES.get(written, "")
             if not file_type and typed.columns:
                 self.problems.add(number, typed.where, partial(_unknown_type, show(typed.shown(row)), written))
         else:
-            file_type = _file_type(file)
-        if not file_type or not file or "://" in file or "\0" in file or not (file.isascii() or is_utf8(file)):
+            file_type = (type_named_by(file) or "") if remote else _file_type(file)
+        if not file_type or not file or remote or "\0" in file or not (file.isascii() or is_utf8(file)):
             problem = _bad_file(file, shown, typed is not None)
             if problem is not None:
                 file_type = ""
@@ -420,12 +424,12 @@ def _unknown_type(shown: str, written: str) -> str:
 
 
 def _file_type(file: str) -> str:
-    """As ``file_type_of``, which makes a path of each text; an empty text where there is none."""
+    """As ``type_named_by``, which makes a path of each text; an empty text where there is none."""
     stem, _, suffix = file.rpartition(".")
     known = _TYPES.get(suffix)
     if known is not None and stem and stem[-1] not in "/\\":
         return known
-    return file_type_of(file) or ""
+    return type_named_by(file) or ""
 
 
 def _render(key: str, wanted: Any) -> RenderEntry:

@@ -28,14 +28,17 @@ class ModelEntry:
     key: str
     name: str
     file: str
-    """As the user wrote it, for messages and diffs."""
+    """As the user wrote it, but for a URL's query; for messages and diffs."""
     location: str
-    """The absolute path; as text, since 100,000 paths take 300 bytes and 10 microseconds each to make."""
+    """The absolute path, or the URL; as text, since 100,000 paths take 300 bytes and 10 microseconds each to make.
+
+    A URL's query may be a signature: it is shown as ``file`` only.
+    """
     file_type: str
 
     @property
     def path(self) -> Path:
-        """Where the file lies."""
+        """Where a file of this machine lies."""
         return Path(self.location)
 
 
@@ -126,6 +129,6 @@ class Spec:
     """Of the spec's files alone, to tell whether positions in them still hold."""
     generated: tuple[Generated, ...] = ()
 
-    def path_of(self, address: str) -> Path:
-        """The file of the model at ``address``."""
-        return self.models[address.removeprefix("model.")].path
+    def model_at(self, address: str) -> ModelEntry:
+        """The entry of the model at ``address``."""
+        return self.models[address.removeprefix("model.")]

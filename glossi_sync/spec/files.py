@@ -8,9 +8,10 @@ import stat
 import struct
 from pathlib import Path
 
-from glossi_sync.resources.model import FILE_TYPES, MAX_FILE_BYTES, file_type_of
+from glossi_sync.resources.model import FILE_TYPES, MAX_FILE_BYTES
 from glossi_sync.spec.neighbours import Neighbours
 from glossi_sync.spec.problems import near
+from glossi_sync.spec.remote import is_remote, remote_problem, type_named_by
 
 HEAD_BYTES = 20
 """How much of a file's beginning is looked at: a GLB's header, and that of its first chunk."""
@@ -24,24 +25,30 @@ class Unfit(Exception):
 
 
 def location_of(folder: str, file: str) -> str:
-    """The absolute path of a file that the spec names, relative to ``folder``; spelled as pathlib spells it.
+    """The absolute path of a file that the spec names, relative to ``folder``, as pathlib spells it; or its URL.
 
     So two spellings of one path are one; nearly every text is spelled so already, and making a path of each is slow.
     """
+    if is_remote(file):
+        return file
     if os.sep != "/" or folder == "/" or _SPELLED_OTHERWISE.search(file):
         return str(Path(folder, file))
     return f"{folder}/{file}"
 
 
 def name_problem(file: str, shown: str, *, typed: bool) -> str | None:
-    """Why ``file`` names no model's file, or None where it may; ``typed`` where the suffix need not tell the type."""
-    if "://" in file:
-        return f"{shown} is a URL; name a file on this machine"
+    """Why ``file`` names no model's file, or None where it may; ``typed`` where the suffix need not tell the type.
+
+    ``shown`` is how messages call it (see ``shown_file``).
+    """
+    problem = remote_problem(file, shown) if is_remote(file) else None
+    if problem is not None:
+        return problem
     if "\0" in file:
         return "a file's name cannot hold a NUL character"
-    if typed or file_type_of(file) is not None:
+    if typed or type_named_by(file) is not None:
         return None
-    suffix = file.rpartition(".")[2].lower() if "." in file else ""
+    suffix = "" if is_remote(file) or "." not in file else file.rpartition(".")[2].lower()
     hint = near(suffix, FILE_TYPES) if suffix else ""
     return f"the suffix of {shown} names no file type of the service ({', '.join(FILE_TYPES)}){hint}"
 
@@ -74,14 +81,19 @@ def regular_size(status: os.stat_result) -> int:
 
 def check_content(head: bytes, size: int, file_type: str) -> None:
     """Look at a file of ``size`` bytes that starts with ``head`` (20 bytes). Raises Unfit."""
-    if size == 0:
-        raise Unfit("is empty (0 bytes)")
-    if size > MAX_FILE_BYTES:
-        raise Unfit(f"has {size:,} bytes; the service takes files of up to {MAX_FILE_BYTES:,} (1 GB)")
+    check_size(size)
     if head.startswith(b"version https://git-"):
         raise Unfit("is a Git LFS pointer, not the model itself: run 'git lfs pull'")
     if file_type == "glb":
         _check_glb(head, size)
+
+
+def check_size(size: int) -> None:
+    """Whether the service takes a file of ``size`` bytes. Raises Unfit."""
+    if size == 0:
+        raise Unfit("is empty (0 bytes)")
+    if size > MAX_FILE_BYTES:
+        raise Unfit(f"has {size:,} bytes; the service takes files of up to {MAX_FILE_BYTES:,} (1 GB)")
 
 
 def unreachable(error: OSError, path: str, written: str, neighbours: Neighbours | None = None) -> str:

@@ -2,7 +2,7 @@
 
 A file is hashed once for as long as its size, modification time and inode stay as they were, as git's index does it,
 with git's rule for the "racily clean": a file that was modified just before it was hashed may have been modified again
-within the clock's tick, so its stamp is not trusted.
+within the clock's tick, so its stamp is not trusted. For remote files see ``remote_hashing``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from glossi_sync.spec.files import HEAD_BYTES, Unfit, check_content, regular_siz
 from glossi_sync.spec.locating import locate
 from glossi_sync.spec.neighbours import Neighbours
 from glossi_sync.spec.problems import SpecError
+from glossi_sync.spec.remote import is_remote
+from glossi_sync.spec.remote_hashing import HashedRemote, RemoteStamp, hash_remote, look_at_remote
 
 RACY_NS = 2_000_000_000
 """How much older than its hashing a file must be for its stamp to be trusted: the coarsest file system's tick (FAT)."""
@@ -32,17 +34,22 @@ _ATTEMPTS = 3
 _REPORT_SECONDS = 0.1
 
 
-class Stamp(Protocol):
-    """What is remembered of a hashed file: ``mtime_ns`` and ``inode`` as in os.stat, ``hashed_ns`` Unix nanoseconds."""
+class Content(Protocol):
+    """What is known of a file's content: how many bytes, and their SHA-256 (hex)."""
 
     @property
     def size(self) -> int: ...
     @property
+    def sha256(self) -> str: ...
+
+
+class Stamp(Content, Protocol):
+    """What is remembered of a hashed file: ``mtime_ns`` and ``inode`` as in os.stat, ``hashed_ns`` Unix nanoseconds."""
+
+    @property
     def mtime_ns(self) -> int: ...
     @property
     def inode(self) -> int: ...
-    @property
-    def sha256(self) -> str: ...
     @property
     def hashed_ns(self) -> int: ...
 
@@ -60,32 +67,45 @@ class HashedFile:
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """The models of a spec by key, in its order; ``fresh`` are the stamps to be remembered, by absolute path."""
+    """The models of a spec by key, in its order; ``fresh`` are the stamps to be remembered, by absolute path.
+
+    ``remote`` are its remote files by URL.
+    """
 
     models: dict[str, Model]
     fresh: dict[str, HashedFile]
+    remote: dict[str, HashedRemote] = field(default_factory=dict)
 
 
 def hash_models(
     spec: Spec,
     cache: Mapping[str, Stamp],
+    remote_cache: Mapping[str, RemoteStamp] | None = None,
     *,
+    remember: Callable[[Mapping[str, HashedRemote]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     threads: int | None = None,
 ) -> Hashed:
     """Hash the spec's model files, each path once, those that ``cache`` (by absolute path) vouches for not at all.
 
-    ``progress`` is told, about ten times a second and from the calling thread, how many bytes of how many are hashed.
+    Remote files are hashed too, with a ``remote_cache`` by ``remembered_as``. ``remember`` is given what is to be put
+    into that cache as it is found out, since reading all again would take long where this ends with an error.
+    ``progress`` is told, about ten times a second and from the calling thread, how many bytes of how many are hashed;
+    the total grows as remote files turn out to be large.
 
     Raises:
         SpecError: files that cannot be uploaded, or that keep changing while they are read; with their positions.
     """
-    known: dict[str, Stamp] = {}
+    known: dict[str, Content] = {}
     problems: dict[str, str] = {}
     missed: dict[str, tuple[ModelEntry, int]] = {}
     neighbours = Neighbours()
+    remote: dict[str, ModelEntry] = {}
     for entry in spec.models.values():
         path = entry.location
+        if is_remote(path):
+            _gather(remote, entry)
+            continue
         if path in missed and entry.file_type == "glb":
             # Of several entries that name a file, the one that knows most about its content is the one to check.
             missed[path] = entry, missed[path][1]
@@ -105,15 +125,65 @@ def hash_models(
             else:
                 missed[path] = entry, size
     fresh = _hash_all(missed, problems, progress, threads or os.cpu_count() or 1)
+    local = sum(size for _, size in missed.values())
+    hashed: dict[str, HashedRemote] = {}
+    if remote:
+        hashed = _hash_remote(remote, remote_cache or {}, problems, remember or (lambda _: None), local, progress)
     if problems:
-        wrong = [(entry, problems[entry.location]) for entry in spec.models.values() if entry.location in problems]
-        raise SpecError(locate(spec, [(("models", entry.key, "file"), message) for entry, message in wrong]))
+        raise _error(spec, problems)
     known.update(fresh)
+    known.update(hashed)
     models = {}
     for key, entry in spec.models.items():
-        stamp = known[entry.location]
-        models[key] = Model(entry.file_type, stamp.sha256, entry.file, stamp.size)
-    return Hashed(models, fresh)
+        content = known[entry.location]
+        models[key] = Model(entry.file_type, content.sha256, entry.file, content.size)
+    return Hashed(models, fresh, hashed)
+
+
+def look_at_remote_files(spec: Spec) -> None:
+    """Look at the spec's remote files, without reading more of them than their beginning.
+
+    Raises:
+        SpecError: files that cannot be uploaded, with their positions.
+    """
+    remote: dict[str, ModelEntry] = {}
+    for entry in spec.models.values():
+        if is_remote(entry.location):
+            _gather(remote, entry)
+    problems: dict[str, str] = {}
+    if remote:
+        look_at_remote(remote, problems)
+    if problems:
+        raise _error(spec, problems)
+
+
+def _gather(remote: dict[str, ModelEntry], entry: ModelEntry) -> None:
+    """Note an entry's remote file; of several that name it, the one that knows most about its content."""
+    if entry.location not in remote or entry.file_type == "glb":
+        remote[entry.location] = entry
+
+
+def _hash_remote(
+    remote: Mapping[str, ModelEntry],
+    cache: Mapping[str, RemoteStamp],
+    problems: dict[str, str],
+    remember: Callable[[Mapping[str, HashedRemote]], None],
+    local: int,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, HashedRemote]:
+    """As ``hash_remote``; ``local`` bytes are hashed already."""
+
+    def tell(read: int, total: int) -> None:
+        if progress is not None:
+            progress(local + read, local + total)
+
+    return hash_remote(remote, cache, problems, remember, tell)
+
+
+def _error(spec: Spec, problems: Mapping[str, str]) -> SpecError:
+    """The problems of files, by location, with the positions of all entries that name them."""
+    wrong = [(entry, problems[entry.location]) for entry in spec.models.values() if entry.location in problems]
+    return SpecError(locate(spec, [(("models", entry.key, "file"), message) for entry, message in wrong]))
 
 
 class _Stopped(Exception):

@@ -32,6 +32,7 @@ from glossi_sync.spec.given import Given, defaults_in, unused
 from glossi_sync.spec.neighbours import Neighbours
 from glossi_sync.spec.problems import Problem, SpecError
 from glossi_sync.spec.references import check_references
+from glossi_sync.spec.remote import is_remote, shown_file, type_named_by
 from glossi_sync.spec.schema import Container, spec_check
 from glossi_sync.spec.variables import Substituted, Variables, names_in, substitute
 from glossi_sync.spec.yaml_values import MAX_FILES, Map, Seq, pack, parse, unpack
@@ -291,7 +292,7 @@ def _look_at_files(root: Map, folder: Path, neighbours: Neighbours, found: Found
         if not isinstance(model, Map):
             continue
         file, declared = model.get("file"), model.get("fileType")
-        if not isinstance(file, str) or not file or "://" in file or "\0" in file:
+        if not isinstance(file, str) or not file or is_remote(file) or "\0" in file:
             continue
         file_type = declared if isinstance(declared, str) else file_type_of(file)
         if file_type is not None:
@@ -350,9 +351,9 @@ def _service(service: Mapping[str, Any], endpoint: str | None) -> Service:
 
 def _model(key: str, model: Map, folder: Path) -> ModelEntry:
     file = str(model["file"])
-    file_type = _text(model, "fileType") or file_type_of(file) or ""
+    file_type = _text(model, "fileType") or type_named_by(file) or ""
     location = location_of(str(folder), file)
-    return ModelEntry(key, _text(model, "name") or key, _written(model["file"]), location, file_type)
+    return ModelEntry(key, _text(model, "name") or key, shown_file(_written(model["file"])), location, file_type)
 
 
 def _project(key: str, project: Map) -> ProjectEntry:

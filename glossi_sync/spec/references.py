@@ -14,7 +14,9 @@ from glossi_sync.spec.downloads import AUTO, expand, path_problem, source_proble
 from glossi_sync.spec.endpoint import LOCAL, endpoint_problem, url_problem
 from glossi_sync.spec.files import name_problem
 from glossi_sync.spec.problems import near
+from glossi_sync.spec.remote import shown_file
 from glossi_sync.spec.schema import Report, show
+from glossi_sync.spec.variables import Substituted
 from glossi_sync.spec.yaml_values import Map, Seq
 
 
@@ -70,7 +72,8 @@ def _models(root: Map, report: Report) -> None:
     for model in section(root, "models").values():
         file = model.get("file") if isinstance(model, Map) else None
         if isinstance(file, str) and file:
-            problem = name_problem(file, show(file), typed="fileType" in model)
+            written = file.written if isinstance(file, Substituted) else file
+            problem = name_problem(file, show(shown_file(written)), typed="fileType" in model)
             if problem is not None:
                 report(model, "file", problem)
 
@@ -121,7 +124,8 @@ def _downloads(root: Map, made: Made, report: Report) -> None:
     if not isinstance(path, str) or not path:
         return
     problem = path_problem(path)
-    if problem is None and not ("{project}" in path and "{settings}" in path):
+    # Each in a part of its own keeps all renders apart; {project}-{settings} does not, where keys hold a - themselves.
+    if problem is None and not {"{project}", "{settings}"} <= set(path.split("/")):
         problem = _meeting(root, made, path)
     if problem is not None:
         report(downloads, "path", problem)
@@ -135,7 +139,8 @@ def _meeting(root: Map, made: Made, path: str) -> str | None:
         first = taken.setdefault(place, (address, settings))
         if first != (address, settings):
             missing = "{project}" if first[0] != address else "{settings}"
-            return f"the files of render.{'/'.join(first)} and render.{address}/{settings} would meet: add {missing}"
+            advice = f"add {missing}" if missing not in path else "give {project} and {settings} a / at both ends"
+            return f"the files of render.{'/'.join(first)} and render.{address}/{settings} would meet: {advice}"
     return None
 
 

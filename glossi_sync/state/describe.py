@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
-from glossi_sync.state.objects import Intent, Object, Run, Stray
+from glossi_sync.state.objects import Intent, Object, RenderedFile, Run, Stray
 from glossi_sync.state.store import State
 
 
@@ -37,7 +36,7 @@ def describe(state: State) -> dict[str, Any]:
             | {
                 "addresses": sorted(addresses.get(thing.oid, ())),
                 "inputs": inputs.get(thing.oid),
-                "files": [asdict(file) for file in files.get(thing.oid, ())],
+                "files": [_file(file) for file in files.get(thing.oid, ())],
             }
             for thing in sorted(realised.objects.values(), key=lambda thing: (thing.kind, thing.since, thing.oid))
         ],
@@ -91,12 +90,22 @@ def _object(thing: Object) -> dict[str, Any]:
     }
 
 
+def _file(file: RenderedFile) -> dict[str, Any]:
+    return {
+        "id": file.id,
+        "name": file.name,
+        "filePath": file.file_path,
+        "fileType": file.file_type,
+        "isVideo": file.is_video,
+    }
+
+
 def _intent(intent: Intent) -> dict[str, Any]:
     return {
         "callId": str(intent.call_id),
         "runId": str(intent.run_id),
         "step": intent.step,
         "call": intent.call,
-        "subjects": [asdict(subject) for subject in intent.subjects],
+        "subjects": [{"address": one.address, "digest": one.digest} for one in intent.subjects],
         "at": intent.at,
     }

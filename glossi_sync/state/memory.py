@@ -19,6 +19,7 @@ from glossi_sync.state.objects import (
     Intent,
     Object,
     Realised,
+    RemoteStamp,
     RenderedFile,
     Run,
     Stray,
@@ -67,6 +68,7 @@ class MemoryState:
         self._strays: list[Stray] = []
         self._downloads: dict[str, Download] = {}
         self._stamps: dict[str, FileStamp] = {}
+        self._remote_stamps: dict[str, RemoteStamp] = {}
         self._mutex = Lock()
         self._run_lock = Lock()
         self._holder: Holder | None = None
@@ -179,6 +181,14 @@ class MemoryState:
     def put_stamps(self, stamps: Mapping[str, FileStamp]) -> None:
         with self._mutex:
             self._stamps.update(stamps)
+
+    def remote_stamps(self) -> Mapping[str, RemoteStamp]:
+        with self._mutex:
+            return dict(self._remote_stamps)
+
+    def put_remote_stamps(self, stamps: Mapping[str, RemoteStamp]) -> None:
+        with self._mutex:
+            self._remote_stamps.update(stamps)
 
     def downloads(self) -> Mapping[str, Download]:
         with self._mutex:

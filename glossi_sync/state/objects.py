@@ -127,6 +127,15 @@ class FileStamp:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteStamp:
+    """What is known of a remote file. ``etag`` as its server sent it, strong: it vouches for every byte."""
+
+    size: int
+    etag: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Download:
     """A finished file brought home: which rendered file lies at ``path`` (relative to the downloads folder)."""
 

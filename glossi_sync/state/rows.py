@@ -19,6 +19,7 @@ from glossi_sync.state.objects import (
     Holder,
     Intent,
     Object,
+    RemoteStamp,
     RenderedFile,
     Run,
     Stray,
@@ -180,6 +181,16 @@ def read_stamps(rows: Iterable[Row]) -> dict[str, FileStamp]:
         path: FileStamp(size, mtime_ns, int(inode), sha256, hashed_ns)
         for path, size, mtime_ns, inode, sha256, hashed_ns in rows
     }
+
+
+def remote_stamp_row(url: str, stamp: RemoteStamp) -> Row:
+    """The parameters of ``statements.PUT_REMOTE_STAMP``."""
+    return (url, stamp.size, stamp.etag, stamp.sha256)
+
+
+def read_remote_stamps(rows: Iterable[Row]) -> dict[str, RemoteStamp]:
+    """The cache of remote files by URL, from rows of ``statements.REMOTE_STAMPS``."""
+    return {url: RemoteStamp(size, etag, sha256) for url, size, etag, sha256 in rows}
 
 
 def spell(value: Mapping[str, Any] | Sequence[Any]) -> str:

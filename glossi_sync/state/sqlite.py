@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import os
 import secrets
@@ -17,10 +16,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from glossi_sync.collecting import uncollected
 from glossi_sync.state import rows, statements
 from glossi_sync.state.causes import state_error
 from glossi_sync.state.lock import locked, take
-from glossi_sync.state.objects import Download, FileStamp, Holder, Realised, RenderedFile, Run, Stray
+from glossi_sync.state.objects import Download, FileStamp, Holder, Realised, RemoteStamp, RenderedFile, Run, Stray
 from glossi_sync.state.store import StateError
 from glossi_sync.state.writes import Write, changes_realised
 
@@ -124,8 +124,7 @@ class SqliteState:
         return int(serial)
 
     def realised(self) -> Realised:
-        # A million small values are made and none is garbage: the collector would look through them again and again.
-        with _collector_paused(), self._snapshot() as connection:
+        with uncollected(), self._snapshot() as connection:
             objects = rows.read_objects(connection.execute(statements.OBJECTS))
             bindings = rows.read_bindings(connection.execute(statements.BINDINGS), objects)
             in_doubt = rows.read_intents(connection.execute(statements.IN_DOUBT))
@@ -193,6 +192,17 @@ class SqliteState:
         writable = (rows.stamp_row(path, stamp) for path, stamp in stamps.items() if _is_text(path))
         with suppress(StateError), self._transaction("written") as connection:
             connection.executemany(statements.PUT_STAMP, writable)
+
+    def remote_stamps(self) -> Mapping[str, RemoteStamp]:
+        with self._snapshot() as connection:
+            return rows.read_remote_stamps(connection.execute(statements.REMOTE_STAMPS))
+
+    def put_remote_stamps(self, stamps: Mapping[str, RemoteStamp]) -> None:
+        if stamps:
+            with suppress(StateError), self._transaction("written") as connection:
+                connection.executemany(
+                    statements.PUT_REMOTE_STAMP, [rows.remote_stamp_row(url, stamp) for url, stamp in stamps.items()]
+                )
 
     def downloads(self) -> Mapping[str, Download]:
         with self._snapshot() as connection:
@@ -409,15 +419,3 @@ def _is_text(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

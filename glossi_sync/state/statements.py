@@ -121,6 +121,15 @@ MIGRATIONS: tuple[Migration, ...] = (
             hashed_ns BIGINT NOT NULL
         )""",
     ),
+    (
+        # A hash stands in the place of a URL's query, which may be a signature.
+        """CREATE TABLE remote_files (
+            url TEXT PRIMARY KEY,
+            size BIGINT NOT NULL,
+            etag TEXT NOT NULL,
+            sha256 TEXT NOT NULL
+        )""",
+    ),
 )
 """What leads from each schema version to the next: version n is what the first n migrations make. Never edit one that
 was released; append."""
@@ -202,6 +211,11 @@ PUT_STAMP = """
 INSERT INTO files (path, size, mtime_ns, inode, sha256, hashed_ns) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
     sha256 = excluded.sha256, hashed_ns = excluded.hashed_ns"""
+
+REMOTE_STAMPS = "SELECT url, size, etag, sha256 FROM remote_files"
+PUT_REMOTE_STAMP = """
+INSERT INTO remote_files (url, size, etag, sha256) VALUES (?, ?, ?, ?)
+ON CONFLICT (url) DO UPDATE SET size = excluded.size, etag = excluded.etag, sha256 = excluded.sha256"""
 
 
 def inputs_of(count: int) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from glossi_sync.errors import UserError
-from glossi_sync.state.objects import Download, FileStamp, Holder, Realised, RenderedFile, Run, Stray
+from glossi_sync.state.objects import Download, FileStamp, Holder, Realised, RemoteStamp, RenderedFile, Run, Stray
 from glossi_sync.state.writes import Write
 
 
@@ -79,6 +79,14 @@ class State(Protocol):
 
     def put_stamps(self, stamps: Mapping[str, FileStamp]) -> None:
         """Remember file stamps. It is a cache: a backend that cannot write it says nothing."""
+        ...
+
+    def remote_stamps(self) -> Mapping[str, RemoteStamp]:
+        """The ``remote_files`` cache: a remote file's URL (its query hashed) -> what is known of it."""
+        ...
+
+    def put_remote_stamps(self, stamps: Mapping[str, RemoteStamp]) -> None:
+        """Remember stamps of remote files, as ``put_stamps`` does those of files."""
         ...
 
     def downloads(self) -> Mapping[str, Download]:

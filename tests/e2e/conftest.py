@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from counting_studio import Studio, running_studio
+from counting_studio import Elsewhere, Studio, postgresql_and_s3, running_studio
 from shop import Applied, Running, Shop
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+def elsewhere() -> Iterator[Elsewhere | None]:
+    """Where the studios keep their records and files; None: each in its data folder."""
+    if os.environ.get("GLOSSI_TEST_STUDIO") != "postgres-s3":
+        yield None
+        return
+    with postgresql_and_s3() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory, elsewhere: Elsewhere | None) -> Iterator[Studio]:
     """A studio in a process of its own."""
-    with running_studio(tmp_path_factory.mktemp("studio")) as running:
+    with running_studio(tmp_path_factory.mktemp("studio"), elsewhere=elsewhere) as running:
         yield running
 
 

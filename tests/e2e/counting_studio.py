@@ -2,28 +2,38 @@
 
 Run as a script, this is a server process of its own, through the studio's own entry (``serve``). The doorkeeper is
 ASGI middleware outside everything else. ``Studio`` is the tests' handle on that process.
+
+With GLOSSI_TEST_STUDIO=postgres-s3 the studios keep their records in PostgreSQL and their files in a bucket, each its
+own; uploads then go to the bucket, at whose door stands a doorkeeper, too (``counting_bucket``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, MutableMapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+from remote_places import Bucket
+from studio_elsewhere import bucket_server, postgresql
+
+HERE = Path(__file__).parent
 
 DESK = "/the-doorkeepers-desk"
 
 _NAMES = (
     (r"PUT /uploads/.+", "PUT upload"),
+    (r"PUT /studio-[0-9a-f]{12}/.+", "PUT upload"),
     (r"POST /api/v1/models", "POST /models"),
     (r"POST /api/v1/models/[^/]+/confirm", "POST /models/{id}/confirm"),
     (r"POST /api/v1/projects", "POST /projects"),
@@ -118,15 +128,20 @@ async def _answer(send: Any, status: int, body: bytes) -> None:
 class Studio:
     """A running studio: its endpoint, its key, what has arrived there, and what its records hold."""
 
-    def __init__(self, data: Path, url: str) -> None:
+    def __init__(self, data: Path, url: str, *, records: str | None = None, bucket: Bucket | None = None) -> None:
         self.url = url
         self.key = (data / "api-key").read_text(encoding="utf-8").strip()
-        self._records = data / "records.db"
+        self._records = records or str(data / "records.db")
         self._desk = url.removesuffix("/api/v1") + DESK
+        self._uploads_desk = self._desk if bucket is None else bucket.endpoint + DESK
+        self._holding_desk = self._desk
 
     def arrived(self) -> Counter[str]:
         """How many requests of each mutating call have arrived, ever."""
-        return Counter(self._ask("arrived")["mutating"])
+        arrived = Counter(self._ask("arrived")["mutating"])
+        if self._uploads_desk != self._desk:
+            arrived += Counter(self._ask("arrived", self._uploads_desk)["mutating"])
+        return arrived
 
     def reads(self) -> int:
         """How many requests that change nothing have arrived, ever."""
@@ -134,57 +149,100 @@ class Studio:
 
     def hold(self, call: str, when: str) -> None:
         """Hold the next request of that call, ``before`` or ``after`` the studio does what it asks."""
-        self._ask(f"hold/{when}/{call}")
+        self._holding_desk = self._uploads_desk if call == "PUT upload" else self._desk
+        self._ask(f"hold/{when}/{call}", self._holding_desk)
 
     def wait_until_held(self) -> None:
-        self._ask("held")
+        self._ask("held", self._holding_desk)
 
     def let_go(self, how: str) -> None:
         """End the hold: ``through``, or ``lost``."""
-        self._ask(f"let-go/{how}")
+        self._ask(f"let-go/{how}", self._holding_desk)
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self.url + path, headers={"X-API-Key": self.key}, trust_env=False)
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Rows of the studio's own records."""
-        with closing(sqlite3.connect(self._records, timeout=20)) as connection:
-            return connection.execute(query, values).fetchall()
+        """Rows of the studio's own records; JSON comes as text."""
+        return self._execute(query, values)
 
     def count(self) -> Counter[str]:
         """How many models, projects and render jobs there are."""
         tables = ("models", "projects", "render_jobs")
         return Counter({table: self.rows(f"SELECT count(*) FROM {table}")[0][0] for table in tables})
 
-    @contextmanager
-    def without_model(self, model_id: str) -> Iterator[None]:
+    def without_model(self, model_id: str) -> AbstractContextManager[None]:
         """A model's record is gone, behind everyone's back, until the block ends."""
-        [row] = self.rows("SELECT * FROM models WHERE model_id = ?", model_id)
-        self._write("DELETE FROM models WHERE model_id = ?", model_id)
+        return self._without("models", "model_id", model_id)
+
+    def without_job(self, job_id: str) -> AbstractContextManager[None]:
+        """The same of a render job."""
+        return self._without("render_jobs", "job_id", job_id)
+
+    @contextmanager
+    def _without(self, table: str, column: str, value: str) -> Iterator[None]:
+        [row] = self.rows(f"SELECT * FROM {table} WHERE {column} = ?", value)
+        self._write(f"DELETE FROM {table} WHERE {column} = ?", value)
         try:
             yield
         finally:
-            self._write(f"INSERT INTO models VALUES ({', '.join('?' * len(row))})", *row)
+            self._write(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", *row)
 
     def _write(self, statement: str, *values: Any) -> None:
-        with closing(sqlite3.connect(self._records, timeout=20)) as connection, connection:
-            connection.execute(statement, values)
+        self._execute(statement, values)
 
-    def _ask(self, errand: str) -> Any:
+    def _execute(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        if not self._records.startswith("postgresql"):
+            with closing(sqlite3.connect(self._records, timeout=20)) as connection, connection:
+                return connection.execute(statement, values).fetchall()
+        import psycopg
+        from psycopg.types.string import TextLoader
+
+        with psycopg.connect(self._records.replace("+psycopg", "")) as connection:
+            connection.adapters.register_loader("json", TextLoader)
+            # As in SQLite, where foreign keys are heeded only where a connection asks for it.
+            connection.execute("SET session_replication_role = replica")
+            cursor = connection.execute(statement.replace("%", "%%").replace("?", "%s"), values)
+            return cursor.fetchall() if cursor.description is not None else []
+
+    def _ask(self, errand: str, desk: str | None = None) -> Any:
         # The desk answers `held` only when something is.
-        return httpx.get(f"{self._desk}/{errand}", timeout=40, trust_env=False).raise_for_status().json()
+        return httpx.get(f"{desk or self._desk}/{errand}", timeout=40, trust_env=False).raise_for_status().json()
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Makes a database, and a bucket, for a studio's records and files."""
+
+    new_database: Callable[[], str]
+    new_bucket: Callable[[], Bucket]
 
 
 @contextmanager
-def running_studio(data: Path, *, port: int = 0) -> Iterator[Studio]:
+def postgresql_and_s3() -> Iterator[Elsewhere]:
+    """A PostgreSQL and an S3, with a doorkeeper, until the block is left."""
+    with postgresql() as new_database, bucket_server(HERE / "counting_bucket.py") as new_bucket:
+        yield Elsewhere(new_database, new_bucket)
+
+
+@contextmanager
+def running_studio(data: Path, *, port: int = 0, elsewhere: Elsewhere | None = None) -> Iterator[Studio]:
     """A studio in a process of its own, which ends with the block (or with this process)."""
     command = [sys.executable, __file__, str(data), str(port)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    records, bucket = None, None
+    if elsewhere is not None:
+        records, bucket = elsewhere.new_database(), elsewhere.new_bucket()
+        environment |= {"GLOSSI_STUDIO_RECORDS": records, "GLOSSI_STUDIO_STORAGE": f"{bucket.url}/studio"}
+        environment |= bucket.environment
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None and process.stdout is not None
         url = process.stdout.readline().strip()
         assert url, "the studio did not start"
         try:
-            yield Studio(data, url)
+            yield Studio(data, url, records=records, bucket=bucket)
         finally:
             process.stdin.close()
             process.wait(20)
@@ -204,6 +262,8 @@ def _serve(data: Path, port: int) -> None:
     entry.serve(
         data,
         port=port,
+        records=os.environ.get("GLOSSI_STUDIO_RECORDS"),
+        storage=os.environ.get("GLOSSI_STUDIO_STORAGE"),
         workers=2,
         engine="quick_engine:QuickEngine",
         stop_with_stdin=True,

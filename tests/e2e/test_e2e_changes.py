@@ -44,15 +44,16 @@ def test_the_first_apply_makes_everything_once(first: tuple[Shop, Applied]) -> N
 def test_what_was_made_is_at_the_service_as_the_spec_says(first: tuple[Shop, Applied]) -> None:
     shop, applied = first
     ids = {one["address"]: one["remoteId"] for one in applied.happened("step-taken")}
-    project = "SELECT name, (SELECT group_concat(model_id) FROM project_models m WHERE m.project_id = p.project_id) FROM projects p WHERE project_id = ?"
+    project = "SELECT p.name, m.model_id FROM projects p JOIN project_models m USING (project_id) WHERE project_id = ? ORDER BY position"
     assert shop.studio.rows(project, ids["project.lamp"]) == [("La lámpara", ids["model.lamp"])]
     assert shop.studio.rows(project, ids["project.chairs/ash"]) == [("Ash Chair", ids["model.ash"])]
-    [(_, models)] = shop.studio.rows(project, ids["project.room"])
-    assert models.split(",") == [ids["model.lamp"], ids["model.oak"]]
+    models = [model_id for _, model_id in shop.studio.rows(project, ids["project.room"])]
+    assert models == [ids["model.lamp"], ids["model.oak"]]
     model = "SELECT name, file_name, file_type, status FROM models WHERE model_id = ?"
     assert shop.studio.rows(model, ids["model.lamp"]) == [("Lámpara de mesa 灯", "lámpara 灯.glb", "glb", "READY")]
-    job = "SELECT project_id, json_extract(settings, '$.renderShots'), status FROM render_jobs WHERE job_id = ?"
-    assert shop.studio.rows(job, ids["render.chairs/oak/web"]) == [(ids["project.chairs/oak"], 0, "COMPLETED")]
+    job = "SELECT project_id, settings, status FROM render_jobs WHERE job_id = ?"
+    [(project_id, settings, status)] = shop.studio.rows(job, ids["render.chairs/oak/web"])
+    assert (project_id, json.loads(settings)["renderShots"], status) == (ids["project.chairs/oak"], False, "COMPLETED")
 
 
 def test_finished_renders_lie_where_the_path_says_under_their_own_names(first: tuple[Shop, Applied]) -> None:
@@ -61,10 +62,11 @@ def test_finished_renders_lie_where_the_path_says_under_their_own_names(first: t
     assert set(shop.renders()) == {
         *(f"lamp/web/{camera} - Lámpara de mesa 灯.png" for camera in cameras),
         "lamp/film/360 Spin - Lámpara de mesa 灯.mp4",
+        "lamp/film/Push In - Lámpara de mesa 灯.mp4",
         *(f"chairs/oak/web/{camera} - Oak Chair.png" for camera in cameras),
         *(f"chairs/ash/web/{camera} - Ash Chair.png" for camera in cameras),
     }
-    assert applied.summary["downloads"] == {"fetched": 13, "failed": {}}
+    assert applied.summary["downloads"] == {"fetched": 14, "failed": {}}
     job = next(one["remoteId"] for one in applied.happened("step-taken") if one["address"] == "render.chairs/ash/web")
     for file in shop.studio.get(f"/renders/{job}").json()["renders"]:
         content = shop.studio.get(f"/files/{file['filePath']}").content

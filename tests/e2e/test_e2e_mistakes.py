@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from counting_studio import Studio, running_studio
+from counting_studio import Elsewhere, Studio, running_studio
 from shop import SCRIPT, Running, Shop
 from ten_mistakes import TEN_MISTAKES
 
@@ -65,7 +65,7 @@ def test_a_wrong_key_is_one_sentence_and_loses_nothing(made: Shop) -> None:
 
 
 def test_an_endpoint_that_nobody_answers_is_one_sentence_and_the_next_apply_goes_on(
-    new_shop: Callable[..., Shop], tmp_path: Path
+    new_shop: Callable[..., Shop], elsewhere: Elsewhere | None, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -78,7 +78,7 @@ def test_an_endpoint_that_nobody_answers_is_one_sentence_and_the_next_apply_goes
     sentence = shop.run("apply", "--yes", code=1).sentence
     assert f"nothing listens at 127.0.0.1 port {port}" in sentence and "Nothing was sent" in sentence
     assert shop.run("state", "list").code == 0
-    with running_studio(tmp_path / "studio", port=port) as own:
+    with running_studio(tmp_path / "studio", port=port, elsewhere=elsewhere) as own:
         shop.studio = own
         assert shop.applied().summary["converged"]
     # Another service than the one that the state is of: its ids would mean nothing there.

@@ -13,7 +13,7 @@ from simulation.process import Process, ProcessDied
 from simulation.service import KEY
 from simulation.vault import MortalState, Vault
 
-from glossi_sync.applying import Applied, Event, Setup, Stop, apply, new_id
+from glossi_sync.applying import Applied, Event, Setup, Stop, apply, model_files, new_id
 from glossi_sync.applying.resolve import adopt, again
 from glossi_sync.planning import Policy, Refresh, Survey, survey
 from glossi_sync.resources import Model
@@ -66,7 +66,7 @@ async def apply_command(world: World, process: Process, transport: Transport, op
                 state=state,
                 desired=surveyed.desired,
                 realised=surveyed.realised,
-                path_of=spec.path_of,
+                file_of=model_files(spec, {}),
                 policy=policy,
                 emit=_tell(process),
                 stop=process.stop,

@@ -6,7 +6,7 @@ A mutation takes pytest's monkeypatch; its docstring says the rule that it break
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -264,10 +264,10 @@ def keep_using_an_expired_url(patch: pytest.MonkeyPatch) -> None:
 def upload_whatever_lies_there(patch: pytest.MonkeyPatch) -> None:
     """A file that is no longer what was planned does not arrive."""
 
-    def chunks(_: Any, file: Any) -> Iterator[bytes]:
-        yield file.path.read_bytes()[: file.size].ljust(file.size)
+    async def unproven(_: Any, expected: Any, __: Any) -> AsyncIterator[bytes]:
+        yield expected.file.path.read_bytes()[: expected.size].ljust(expected.size)
 
-    patch.setattr(uploads, "_verified_chunks", chunks)
+    patch.setattr(uploads, "_proven", unproven)
 
 
 def take_an_unplanned_step(patch: pytest.MonkeyPatch) -> None:

@@ -20,16 +20,21 @@ from fastapi import FastAPI
 
 from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
+from glossi_sync.studio.addresses import Allowed, AllowedTransport
 from glossi_sync.studio.api.context import Audience, Studio, Templates
 from glossi_sync.studio.app import create_app
+from glossi_sync.studio.delivering import Deliveries
 from glossi_sync.studio.engines import EngineError, RenderedFile, RenderRequest
-from glossi_sync.studio.processing import ModelFacts, ProcessingError
+from glossi_sync.studio.events import Events
+from glossi_sync.studio.faults import Faults
+from glossi_sync.studio.jobs import Jobs
+from glossi_sync.studio.processing import ModelFacts, ProcessedModel, ProcessingError
 from glossi_sync.studio.records import Records
 from glossi_sync.studio.signing import UploadSigner
-from glossi_sync.studio.storage import Storage
+from glossi_sync.studio.storage import FolderStorage
+from glossi_sync.studio.tasks import KeptFile, ProcessingTask, RenderTask
 from glossi_sync.studio.template import bundled_templates
 from glossi_sync.studio.work import Work
-from glossi_sync.studio.workshop import ProcessingTask
 
 KEY = "glsi_simulated"
 WORKSPACE = "w"
@@ -107,23 +112,27 @@ class Workshop:
     async def check(self) -> None:
         pass
 
-    async def process(self, task: ProcessingTask) -> ModelFacts:
+    async def process(self, task: ProcessingTask) -> ProcessedModel:
         await asyncio.sleep(self.temper.processing * self.rng.random() * 2)
         if self.rng.random() < self.temper.models_fail:
             self.failures += 1
             raise ProcessingError("the model is not to the service's taste")
-        return FACTS
+        return ProcessedModel(FACTS)
 
-    async def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
+    async def render(self, task: RenderTask) -> tuple[KeptFile, ...]:
         await asyncio.sleep(self.temper.rendering * self.rng.random() * 2)
         if self.rng.random() < self.temper.renders_fail:
             self.failures += 1
             raise EngineError("the renderer had a bad day")
-        (request.folder / "0.png").write_bytes(b"picture")
-        return (RenderedFile("Front View - Default", "0.png", "PNG", False),)
+        return task.carry_out(_one_picture)
 
     async def close(self) -> None:
         pass
+
+
+def _one_picture(request: RenderRequest) -> tuple[RenderedFile, ...]:
+    (request.folder / "0.png").write_bytes(b"picture")
+    return (RenderedFile("Front View - Default", "0.png", "PNG", False),)
 
 
 async def inline(work: Callable[[], Any]) -> Any:
@@ -158,7 +167,7 @@ def _stage(root: Path) -> _Stage:
     stage = _Stage(records, FastAPI(), templates, raw)
     stage.app = create_app(
         records=records,
-        storage=Storage(root / "unused", run=inline),
+        storage=FolderStorage(root / "unused", run=inline),
         workshop=Workshop(Random(0), Temper(), 1),
         templates_=templates,
         signing_secret=SECRET,
@@ -182,7 +191,7 @@ class Service:
         self._stage = stage = _stage(root)
         self._root = root / f"service-{seed}"
         shutil.rmtree(self._root, ignore_errors=True)
-        for table in ("renders", "render_jobs", "project_models", "projects", "models", "webhooks"):
+        for table in ("deliveries", "renders", "render_jobs", "project_models", "projects", "models", "webhooks"):
             stage.raw.execute(f"DELETE FROM {table}")
         stage.records._writer = asyncio.Lock()
         stage.records._waiting = []
@@ -194,7 +203,7 @@ class Service:
         self.temper = temper
         self.workshop = Workshop(self._rng, temper, self._rng.choice((1, 2, 4)))
         self.lost: set[str] = set()
-        self._storage = Storage(self._root, run=inline)
+        self._storage = FolderStorage(self._root, run=inline)
         self.asgi = httpx.ASGITransport(app=stage.app)
         self._work: Work | None = None
 
@@ -202,7 +211,15 @@ class Service:
         return f"{self._ids.getrandbits(48):012x}"
 
     async def start(self) -> None:
-        """Take up all unfinished work, as the studio's lifespan does."""
+        """Take up all unfinished work, as the studio's lifespan does. What webhooks are told is put down, not sent."""
+        events = Events(self.new_id, "")
+        jobs = Jobs(events, self.new_id)
+        deliveries = Deliveries(
+            records=self._stage.records,
+            clock=self._clock,
+            sleep=asyncio.sleep,
+            transport=AllowedTransport(Allowed()),
+        )
         self._work = Work(
             records=self._stage.records,
             storage=self._storage,
@@ -210,6 +227,10 @@ class Service:
             templates=self._stage.templates,
             clock=self._clock,
             new_id=self.new_id,
+            events=events,
+            jobs=jobs,
+            deliveries=deliveries,
+            faults=Faults(),
         )
         self._stage.app.state.studio = Studio(
             records=self._stage.records,
@@ -217,6 +238,9 @@ class Service:
             signer=UploadSigner(SECRET, self._clock, self.temper.upload_seconds),
             templates=self._stage.templates,
             work=self._work,
+            events=events,
+            jobs=jobs,
+            deliveries=deliveries,
             clock=self._clock,
             new_id=self.new_id,
             upload_limit=wire.MAX_MODEL_BYTES,

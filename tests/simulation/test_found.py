@@ -28,7 +28,7 @@ from glossi_sync.resources.model import RECORD
 from glossi_sync.resources.project import CREATE
 from glossi_sync.resources.render import START
 from glossi_sync.resources.webhook import PUT
-from glossi_sync.service import InDoubt, Patience, Refused
+from glossi_sync.service import InDoubt, LocalFile, Patience, Refused
 from glossi_sync.service.calls import PUT_WEBHOOK
 from glossi_sync.service.retrying import ask_again
 from glossi_sync.spec import Desired, ProjectEntry, RenderEntry
@@ -252,7 +252,7 @@ def test_an_object_that_moves_leaves_its_address_even_where_the_run_ends_before_
             state=state,
             desired=after,
             realised=realised,
-            path_of=Path,
+            file_of=lambda address: LocalFile(Path(address)),
             policy=Policy(),
             emit=lambda _: None,
             stop=stop,

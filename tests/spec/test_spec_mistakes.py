@@ -70,7 +70,9 @@ SOUND_AND_SPOILT: dict[str, tuple[str, list[str]]] = {
             "{file: m.obj, fileType: objj}",
             "{file: m.blend}",
             "{file: none.obj}",
-            "{file: 'https://shop.example/m.obj'}",
+            "{file: 'ftp://shop.example/m.obj'}",
+            "{file: 's3://shop'}",
+            "{file: 'https://ana:secret@shop.example/m.obj'}",
             "m.obj",
         ],
     ),
@@ -228,6 +230,18 @@ def test_two_renders_whose_files_would_meet_are_refused(tmp_path: Path, path: st
     downloads = f"downloads: {{to: out, path: '{path}'}}\n"
     problems = mistakes(tmp_path, PROJECTS + projects + downloads, files=False)
     assert [problem.message for problem in problems if problem.line == 7][0].endswith(f"would meet: add {missing}")
+
+
+def test_keys_that_hold_the_sign_between_them_meet_and_are_refused(tmp_path: Path) -> None:
+    text = PROJECTS.replace("film: {}", "b-web: {}")
+    projects = (
+        "{a: {models: [a], template: studio, renders: [b-web]}, a-b: {models: [b], template: studio, renders: [web]}}"
+    )
+    downloads = "downloads: {to: out, path: '{project}-{settings}/{name}.{ext}'}"
+    problems = mistakes(tmp_path, f"{text}projects: {projects}\n{downloads}\n", files=False)
+    assert [problem.message for problem in problems if problem.line == 7] == [
+        "the files of render.a/b-web and render.a-b/web would meet: give {project} and {settings} a / at both ends"
+    ]
 
 
 @pytest.mark.parametrize("path", ["{model}/{settings}/{name}.{ext}", "{project}-{settings}-{name}.{ext}"])

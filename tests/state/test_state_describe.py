@@ -102,9 +102,9 @@ def test_it_shows_all_but_the_secrets(state: State) -> None:
                     {
                         "id": "f-1",
                         "name": "Front View",
-                        "file_path": "out/front.png",
-                        "file_type": "PNG",
-                        "is_video": False,
+                        "filePath": "out/front.png",
+                        "fileType": "PNG",
+                        "isVideo": False,
                     }
                 ],
             },
@@ -133,6 +133,28 @@ def test_it_shows_all_but_the_secrets(state: State) -> None:
             }
         ],
     }
+
+
+def test_every_key_is_spelled_as_in_the_other_documents(state: State) -> None:
+    front = RenderedFile("f-1", "Front View", "out/front.png", "PNG", False)
+    state.write(
+        [
+            PutObject(Object(1, Kind.RENDER, "e" * 64, Phase.COMPLETED, None, "j-1"), files=[front]),
+            Intend(Intent(2, 3, "start", "POST /renders", (Subject("render.lamp/web", "d" * 64),), 11.0)),
+            AddStray(Stray(Kind.PROJECT, "p-1", "in doubt", 12.0)),
+            PutRun(Run(3, "glossi-sync apply", 9.0, None, None)),
+            PutDownload(Download("lamp/web/Front View.png", "j-1", 123)),
+        ]
+    )
+    shown = describe(state)
+    assert [key for key in _keys(shown) if "_" in key] == []
+
+
+def _keys(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _keys(part)
 
 
 def test_an_upload_url_goes_with_its_phase_even_from_the_file(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from glossi_sync.state import (
     PutRun,
     PutSecret,
     Realised,
+    RemoteStamp,
     RenderedFile,
     Run,
     Settle,
@@ -86,12 +87,13 @@ writes = st.one_of(
     st.builds(PutSecret, words, words),
     st.builds(PutDownload, st.builds(Download, words, words, numbers)),
 )
+remote_stamps = st.builds(RemoteStamp, numbers, words, words)
 stamps = st.builds(FileStamp, numbers, st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**128), words, numbers)
 
 
 TABLES = (
     *("objects", "inputs", "urls", "files", "bindings"),
-    *("intents", "outcomes", "runs", "bound_after", "strays", "secrets", "downloads", "stamps"),
+    *("intents", "outcomes", "runs", "bound_after", "strays", "secrets", "downloads", "stamps", "remote_stamps"),
 )
 
 
@@ -181,6 +183,12 @@ class Backends(RuleBasedStateMachine):
         self.file.put_stamps(many)
         self.memory.put_stamps(many)
 
+    @rule(many=st.dictionaries(words, remote_stamps, max_size=3))
+    def put_remote_stamps(self, many: dict[str, RemoteStamp]) -> None:
+        self.model.tables["remote_stamps"].update(many)
+        self.file.put_remote_stamps(many)
+        self.memory.put_remote_stamps(many)
+
     @rule(create=st.booleans())
     def reopen(self, create: bool) -> None:
         self.file.close()
@@ -204,6 +212,7 @@ class Backends(RuleBasedStateMachine):
             assert state.upload_urls(everything) == tables["urls"]
             assert state.files(everything) == tables["files"]
             assert state.stamps() == tables["stamps"]
+            assert state.remote_stamps() == tables["remote_stamps"]
             assert state.downloads() == tables["downloads"]
             runs = state.runs()
             assert {run.run_id: run for run in runs} == tables["runs"]

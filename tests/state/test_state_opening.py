@@ -27,6 +27,7 @@ from glossi_sync.state import (
     Object,
     PutObject,
     Realised,
+    RemoteStamp,
     StateError,
     StateLocked,
     Write,
@@ -330,7 +331,9 @@ def test_a_newer_schema_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as newer:
         newer.setattr(statements, "MIGRATIONS", (*statements.MIGRATIONS, ("CREATE TABLE later (x INTEGER)",)))
         path = made(tmp_path / "a.db")
-    assert "was written by a newer glossi-sync (schema version 2, this one knows up to 1): upgrade" in refusal(path)
+    known = len(statements.MIGRATIONS)
+    said = f"was written by a newer glossi-sync (schema version {known + 1}, this one knows up to {known}): upgrade"
+    assert said in refusal(path)
     assert "upgrade" in refusal(path, create=False)
 
 
@@ -401,6 +404,7 @@ LATER = ("ALTER TABLE runs ADD COLUMN note TEXT", "UPDATE runs SET note = comman
 
 def test_an_older_schema_is_brought_up_to_date_and_backed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = made(tmp_path / "a.db")
+    version = len(statements.MIGRATIONS)
     with closing(open_state(path, service="local")) as state:
         lineage = state.lineage
     with monkeypatch.context() as newer:
@@ -410,13 +414,29 @@ def test_an_older_schema_is_brought_up_to_date_and_backed_up(tmp_path: Path, mon
         assert state.realised().bindings == {"model.lamp": 1}
         state.close()
         connection = sqlite3.connect(path)
-        assert connection.execute("SELECT schema_version FROM meta").fetchone() == (2,)
+        assert connection.execute("SELECT schema_version FROM meta").fetchone() == (version + 1,)
         connection.close()
-    backup = tmp_path / "a.db.schema1.backup"
+    backup = tmp_path / f"a.db.schema{version}.backup"
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     state = open_state(backup, service="local")
     assert state.realised().bindings == {"model.lamp": 1}
     state.close()
+
+
+def test_a_state_from_before_remote_files_opens_and_remembers_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(statements, "MIGRATIONS", statements.MIGRATIONS[:1])
+        path = made(tmp_path / "a.db")
+    stamps = {"s3://shop/lamp.glb": RemoteStamp(5, '"etag"', "sha256")}
+    with closing(open_state(path, service="local", create=False)) as state:
+        assert state.realised() == Realised({1: LAMP}, {"model.lamp": 1})
+        assert state.remote_stamps() == {}
+        state.put_remote_stamps(stamps)
+    with closing(open_state(path, service="local")) as state:
+        assert state.remote_stamps() == stamps
+    assert (tmp_path / "a.db.schema1.backup").exists()
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,97 @@
+"""The user's side of a kill: a folder of fresh products and a spec that wants each of them rendered."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from kills.studio import Studio
+
+SCRIPT = Path(sys.executable).with_name("glossi-sync")
+"""The console script, as pip installs it beside the interpreter."""
+
+SPEC = """\
+version: 1
+workspace: kills
+templates:
+  studio: {name: Studio Light}
+renderSettings:
+  web: {renderShots: false}
+  film: {renderBookmarks: false}
+catalogues:
+  - rows: plain.csv                     # named by the service: many projects share a call
+    key: ${row.sku}
+    model: {name: "${row.title}", file: "models/${row.sku}.glb"}
+    project: {template: studio, renders: [web]}
+  - rows: named.csv                     # a project's own name takes a call of its own
+    key: ${row.sku}
+    model: {name: "${row.title}", file: "models/${row.sku}.glb"}
+    project: {name: "${row.title} twice", template: studio, renders: [web, film]}
+downloads: {to: renders}
+"""
+
+
+@dataclass(frozen=True)
+class Products:
+    """A folder with a spec; ``files`` holds each product's model file by key, ``renders`` the settings it wants."""
+
+    folder: Path
+    files: dict[str, bytes]
+    renders: dict[str, tuple[str, ...]]
+
+    @property
+    def state(self) -> Path:
+        """The state's file; there may be none yet."""
+        [path] = [*(self.folder / "state").glob("*.db")] or [self.folder / "state" / "none.db"]
+        return path
+
+    def environment(self, studio: Studio) -> dict[str, str]:
+        """This process's environment without anything of glossi-sync's, but the studio and its key."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GLOSSI_")}
+        return {**inherited, "GLOSSI_ENDPOINT": studio.url, "GLOSSI_API_KEY": studio.key}
+
+
+def write_products(folder: Path, count: int, rng: Random) -> Products:
+    """Make so many products, none like any other; every fifth has a project with a name and two renders."""
+    (folder / "models").mkdir(parents=True)
+    files: dict[str, bytes] = {}
+    renders: dict[str, tuple[str, ...]] = {}
+    rows: dict[str, list[str]] = {"plain.csv": ["sku,title"], "named.csv": ["sku,title"]}
+    for number in range(count):
+        key = f"sku{number:04}"
+        named = number % 5 == 4
+        files[key] = _glb(f"{folder.name} {key} {rng.random()}", size=400_000 if rng.random() < 0.1 else 0)
+        renders[key] = ("web", "film") if named else ("web",)
+        rows["named.csv" if named else "plain.csv"].append(f"{key},Product {number}")
+        (folder / "models" / f"{key}.glb").write_bytes(files[key])
+    for name, lines in rows.items():
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "glossi.yaml").write_text(SPEC, encoding="utf-8")
+    return Products(folder, files, renders)
+
+
+def _glb(content: str, size: int) -> bytes:
+    """A triangle as a GLB file of at least so many bytes; ``content`` makes its bytes unlike all others."""
+    corners = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
+    document = {
+        "asset": {"version": "2.0", "extras": content},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [0, 0, 0], "max": [1, 1, 0]}
+        ],
+        "bufferViews": [{"buffer": 0, "byteLength": len(corners)}],
+        "buffers": [{"byteLength": len(corners)}],
+    }
+    text = json.dumps(document).encode()
+    text += b" " * (max(size - len(text), 0) // 4 * 4)
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(corners), 0x004E4942) + corners
+    return b"glTF" + struct.pack("<II", 2, 12 + len(chunks)) + chunks
