@@ -13,6 +13,7 @@ def main() -> int:
     from pathlib import Path  # noqa: PLC0415
 
     from glossi_sync.studio.data_folder import FolderBusy, StudioError  # noqa: PLC0415
+    from glossi_sync.studio.keys import DEFAULT_WORKSPACE  # noqa: PLC0415
     from glossi_sync.studio.serve import serve  # noqa: PLC0415
     from glossi_sync.studio.workshop import FILAMENT  # noqa: PLC0415
 
@@ -20,9 +21,12 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
-    parser.add_argument("--workers", type=int, help="worker processes (default: one for each core)")
+    parser.add_argument("--records", help="the URL of the records' database (default: in the data folder)")
+    parser.add_argument("--storage", help="the bucket of the files (default: the data folder)")
+    parser.add_argument("--workers", help="worker processes (default: one for each core), or dask://HOST:PORT")
     parser.add_argument("--templates", type=Path, help="folder of the workspace's templates")
     parser.add_argument("--engine", default=FILAMENT, help="module:class of the engine that renders")
+    parser.add_argument("--faults", type=Path, help="a file of what is to go wrong on purpose")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
     options = parser.parse_args()
 
@@ -35,9 +39,12 @@ def main() -> int:
             options.data,
             host=options.host,
             port=options.port,
-            workers=options.workers,
-            templates=options.templates,
+            records=options.records,
+            storage=options.storage,
+            workers=int(options.workers) if (options.workers or "").isdecimal() else options.workers,
+            templates={} if options.templates is None else {DEFAULT_WORKSPACE: options.templates},
             engine=options.engine,
+            faults=options.faults,
             stop_with_stdin=options.stop_with_stdin,
             on_ready=lambda url: say({"url": url}),
             on_staying=lambda: say({"staying": True}),

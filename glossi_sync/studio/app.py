@@ -8,19 +8,40 @@ which ``ASGITransport`` does not run: enter ``app.router.lifespan_context(app)``
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import httpx
 from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import APIKeyHeader
 
 from glossi_sync import __version__
 from glossi_sync.service import wire
-from glossi_sync.studio.api import errors, files, health, models, projects, renders, templates, uploads, webhooks
+from glossi_sync.studio import page
+from glossi_sync.studio.addresses import Allowed, AllowedTransport
+from glossi_sync.studio.api import (
+    deliveries,
+    errors,
+    files,
+    health,
+    jobs,
+    models,
+    projects,
+    renders,
+    templates,
+    uploads,
+    webhooks,
+)
 from glossi_sync.studio.api.context import Audience, Studio, Templates
+from glossi_sync.studio.api.document import DocumentedApp
 from glossi_sync.studio.api.gate import Gate
+from glossi_sync.studio.delivering import Deliveries, Sleep
+from glossi_sync.studio.events import Events
+from glossi_sync.studio.faults import Faults
+from glossi_sync.studio.jobs import Jobs
 from glossi_sync.studio.records import Records
 from glossi_sync.studio.signing import UploadSigner
 from glossi_sync.studio.storage import Storage
@@ -44,42 +65,78 @@ def create_app(
     upload_seconds: float = wire.UPLOAD_URL_SECONDS,
     upload_limit: int = wire.MAX_MODEL_BYTES,
     public_url: str | None = None,
+    own_url: str = "",
+    sleep: Sleep = asyncio.sleep,
+    webhook_transport: httpx.AsyncBaseTransport | None = None,
     audience: Audience | None = None,
+    faults: Faults | None = None,
 ) -> FastAPI:
     """The studio as an ASGI application.
+
+    What ``faults`` do to requests is done outside of it, by a ``FaultyDoor`` around it.
 
     Args:
         signing_secret: 32 random bytes or more; upload URLs are signed with it.
         clock: seconds since the epoch.
-        new_id: makes the id of a model, a project, a job, a render, a batch, a webhook.
+        new_id: makes the id of a model, a project, a job, a render, a batch, a webhook, a delivery.
         upload_seconds: how long an ``uploadUrl`` lives.
         upload_limit: the most bytes that a model's file may have.
         public_url: the origin that upload URLs begin with; None: the one under which the client reached the studio.
+        own_url: the origin of files' addresses in webhooks, which no client asks for, where there is no ``public_url``.
+        sleep: waits for so many seconds of the clock: between attempts to deliver.
+        webhook_transport: carries deliveries; None: to this machine's own addresses alone.
     """
-    work = Work(records=records, storage=storage, workshop=workshop, templates=templates_, clock=clock, new_id=new_id)
+    events = Events(new_id, (public_url or own_url).rstrip("/"))
+    jobs_ = Jobs(events, new_id)
+    deliveries_ = Deliveries(
+        records=records,
+        clock=clock,
+        sleep=sleep,
+        transport=webhook_transport or AllowedTransport(Allowed()),
+    )
+    work = Work(
+        records=records,
+        storage=storage,
+        workshop=workshop,
+        templates=templates_,
+        clock=clock,
+        new_id=new_id,
+        faults=faults or Faults(),
+        events=events,
+        jobs=jobs_,
+        deliveries=deliveries_,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await deliveries_.start()
         await work.start()
         try:
             yield
         finally:
             await work.stop()
+            await deliveries_.stop()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="Glossi studio",
         summary="The Glossi API, on this machine.",
         version=__version__,
         lifespan=lifespan,
         # A path that is nearly right is answered with an error in JSON, as every wrong one, not with an empty redirect.
         redirect_slashes=False,
+        # Their viewers come from the internet; the page has one of its own.
+        docs_url=None,
+        redoc_url=None,
     )
-    app.state.studio = Studio(
+    studio = app.state.studio = Studio(
         records=records,
         storage=storage,
         signer=UploadSigner(signing_secret, clock, upload_seconds),
         templates=templates_,
         work=work,
+        events=events,
+        jobs=jobs_,
+        deliveries=deliveries_,
         clock=clock,
         new_id=new_id,
         upload_limit=upload_limit,
@@ -97,10 +154,11 @@ def create_app(
             _400="The body is not JSON.", _401="No valid API key.", _422="The request is not as documented."
         ),
     )
-    for family in (models, templates, projects, renders, webhooks, files):
+    for family in (jobs, models, templates, projects, renders, webhooks, deliveries, files):
         api.include_router(family.router)
     api.include_router(health.attach_router)
     app.include_router(api)
     app.include_router(uploads.router)
     app.include_router(health.health_router)
+    page.install(app, studio, page.PageAccess(records, signing_secret, clock))
     return app

@@ -58,7 +58,13 @@ class DataFolder:
 
     def api_key(self) -> str:
         """The folder's own API key, made when it is first asked for."""
-        return self._secret("api-key", lambda: f"glsi_{_random_word(10)}_{_random_word(40)}")
+        return self._secret("api-key", new_api_key)
+
+    def replace_api_key(self) -> str:
+        """Another key in the place of the folder's own; the caller tells the records."""
+        api_key = new_api_key()
+        _write_private(self.path / "api-key", api_key + "\n")
+        return api_key
 
     def signing_key(self) -> bytes:
         """What upload URLs are signed with, made when it is first asked for."""
@@ -121,6 +127,11 @@ class DataFolder:
         except FileNotFoundError:
             _write_private(path, make() + "\n")
             return path.read_text(encoding="utf-8").strip()
+
+
+def new_api_key() -> str:
+    """A key that nobody has: ``glsi_`` and 50 random letters and digits (298 bits)."""
+    return f"glsi_{_random_word(10)}_{_random_word(40)}"
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -15,25 +15,27 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
+from glossi_sync.studio.addresses import Allowed, AllowedTransport
 from glossi_sync.studio.api.context import Audience, Templates
 from glossi_sync.studio.app import create_app, new_uuid
 from glossi_sync.studio.data_folder import DataFolder, StudioError
+from glossi_sync.studio.faults import Faults, FaultyDoor, read_faults
+from glossi_sync.studio.keys import DEFAULT_WORKSPACE, FOLDERS_KEY, GIVEN_KEY
 from glossi_sync.studio.records import Records, RecordsError
-from glossi_sync.studio.storage import Storage
+from glossi_sync.studio.storage import FolderStorage, Storage, StorageAway
 from glossi_sync.studio.template import Template, TemplateError, bundled_templates, load_templates
-from glossi_sync.studio.workshop import FILAMENT, WorkerPool
-
-DEFAULT_WORKSPACE = "default"
+from glossi_sync.studio.workshop import FILAMENT, WorkerPool, Workshop
 
 
 def serve(
@@ -41,14 +43,19 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    workers: int | None = None,
-    templates: Path | None = None,
+    records: str | None = None,
+    storage: str | None = None,
+    workers: int | str | None = None,
+    templates: Mapping[str, Path] = MappingProxyType({}),
     api_key: str | None = None,
     public_url: str | None = None,
     engine: str = FILAMENT,
     upload_seconds: float = wire.UPLOAD_URL_SECONDS,
+    faults: Path | None = None,
+    webhook_allow: Sequence[str] = (),
     stop_with_stdin: bool = False,
     on_ready: Callable[[str], None] = lambda _: None,
+    on_page: Callable[[str], None] = lambda _: None,
     on_staying: Callable[[], None] = lambda: None,
     log_level: str = "WARNING",
 ) -> None:
@@ -57,14 +64,19 @@ def serve(
     Args:
         data: the data folder; made where it is missing.
         port: 0 takes a free one.
-        workers: worker processes; None: one for each processor core.
-        templates: a folder of the workspace's own template files.
+        records: the URL of the database of its records; None: SQLite, in the data folder.
+        storage: the bucket of its files (``s3://bucket/prefix``); None: the data folder.
+        workers: worker processes; None: one for each processor core; ``dask://host:port``: that cluster's.
+        templates: folders of workspaces' own template files, by the name of the workspace.
         api_key: a key to the workspace beside the folder's own (``DataFolder.api_key``). One that was given to an
             earlier run is not valid any more.
         public_url: the origin under which clients reach the studio, where it is not the one that they say.
         engine: ``module:class`` of the engine that renders.
+        faults: a file of what is to go wrong on purpose (``faults``).
+        webhook_allow: where webhooks may lead to beside this machine: hosts, addresses, networks, or ``*``.
         stop_with_stdin: stop when standard input ends, unless somebody else holds on to the studio
             (``wire.ATTACH_PATH``); then ``on_staying`` is called, and the last of them takes it along.
+        on_page: called after ``on_ready`` with an address that opens the default workspace's page, once.
         on_ready: called with the endpoint's URL (``http://…/api/v1``) once requests are answered.
 
     Raises:
@@ -78,23 +90,33 @@ def serve(
     folder.create()
     with folder.locked(), _listening(host, port) as listener:
         audience = Audience()
+        mishaps = None if faults is None else read_faults(faults)
+        own_url = f"http://{_authority(host, listener)}"
         app = _app(
             folder,
+            records_url=records,
+            storage_url=storage,
             workers=workers,
             templates=templates,
             api_key=api_key,
             public_url=public_url,
             engine=engine,
             upload_seconds=upload_seconds,
+            own_url=own_url,
+            webhook_allow=webhook_allow,
             audience=audience,
+            faults=mishaps,
         )
-        url = f"http://{_authority(host, listener)}{wire.API_PREFIX}"
+        url = own_url + wire.API_PREFIX
 
         def ready() -> None:
             folder.announce(url)
             on_ready(url)
+            ticket = app.state.page_access.ticket(folder.api_key())
+            on_page(f"{url.removesuffix(wire.API_PREFIX)}/?ticket={ticket}")
 
-        server = _Server(app, ready, audience)
+        served = app if mishaps is None else FaultyDoor(app, mishaps, app.openapi())
+        server = _Server(served, ready, audience)
         owner = _Owner(server, audience, on_staying)
         if stop_with_stdin:
             server.at_start(owner.watch)
@@ -107,50 +129,103 @@ def serve(
 def _app(
     folder: DataFolder,
     *,
-    workers: int | None,
-    templates: Path | None,
+    records_url: str | None,
+    storage_url: str | None,
+    workers: int | str | None,
+    templates: Mapping[str, Path],
     api_key: str | None,
     public_url: str | None,
     engine: str,
     upload_seconds: float,
+    own_url: str,
+    webhook_allow: Sequence[str],
     audience: Audience,
+    faults: Faults | None,
 ) -> FastAPI:
     now = time.time()
     try:
-        records = Records(folder.records_url)
+        records = Records(records_url or folder.records_url)
+        records.claim()
         workspace_id = records.now(lambda c: rows.ensure_workspace(c, DEFAULT_WORKSPACE, new_uuid(), now))
-        records.now(lambda c: rows.set_key(c, workspace_id, "folder", folder.api_key(), now))
+        records.now(lambda c: rows.set_key(c, workspace_id, FOLDERS_KEY, folder.api_key(), now))
         if api_key != folder.api_key():
-            records.now(lambda c: rows.set_key(c, workspace_id, "given", api_key, now))
-        storage = Storage(folder.path)
-        storage.clear_unfinished()
+            records.now(lambda c: rows.set_key(c, workspace_id, GIVEN_KEY, api_key, now))
+        storage = _storage(folder, storage_url, workers)
         return create_app(
             records=records,
             storage=storage,
-            workshop=WorkerPool(workers, engine=engine),
-            templates_=_templates(workspace_id, templates),
+            workshop=_workshop(workers, engine, storage),
+            templates_=_templates(records, templates),
             signing_secret=folder.signing_key(),
             upload_seconds=upload_seconds,
             public_url=public_url,
+            own_url=own_url,
+            webhook_transport=AllowedTransport(_allowed(webhook_allow)),
             audience=audience,
+            faults=faults,
         )
-    except (RecordsError, TemplateError) as error:
+    except (RecordsError, TemplateError, StorageAway) as error:
         raise StudioError(str(error)) from error
     except OSError as error:
         raise StudioError(f"the studio's data folder {folder.path} cannot be used: {error}") from error
 
 
-def _templates(workspace_id: str, folder: Path | None) -> Templates:
+def _storage(folder: DataFolder, url: str | None, workers: int | str | None) -> Storage:
+    if url is None:
+        in_folder = FolderStorage(folder.path)
+        in_folder.clear_unfinished()
+        return in_folder
+    try:
+        from glossi_sync.studio.storage.bucket import BucketStorage  # noqa: PLC0415 - only with its extra
+    except ImportError:
+        raise StudioError("files in a bucket need their extra: pip install 'glossi-sync[buckets]'") from None
+    try:
+        # The workers of a cluster are elsewhere, and work in folders of their own machines.
+        return BucketStorage(url, working=None if isinstance(workers, str) else folder.path / "working")
+    except ValueError as error:
+        raise StudioError(str(error)) from error
+
+
+def _workshop(workers: int | str | None, engine: str, storage: Storage) -> Workshop:
+    if not isinstance(workers, str):
+        return WorkerPool(workers, engine=engine)
+    try:
+        from glossi_sync.studio.dask_cluster import DaskCluster  # noqa: PLC0415 - only with its extra
+    except ImportError:
+        raise StudioError("a Dask cluster as workers needs its extra: pip install 'glossi-sync[dask]'") from None
+    try:
+        return DaskCluster(workers, depot=storage.depot, engine=engine)
+    except ValueError as error:
+        raise StudioError(str(error)) from error
+
+
+def _allowed(entries: Sequence[str]) -> Allowed:
+    try:
+        return Allowed.of(entries)
+    except ValueError as error:
+        raise StudioError(f"webhooks cannot be allowed to lead there: {error}") from error
+
+
+def _templates(records: Records, folders: Mapping[str, Path]) -> Templates:
     public = bundled_templates()
-    own: Sequence[Template] = load_templates(folder) if folder is not None else ()
     taken = {template.template_id: template.name for template in public}
-    for template in own:
-        if template.template_id in taken:
-            raise TemplateError(
-                f"{folder}: the template {template.name!r} has the templateId {template.template_id} of the studio's"
-                f" own {taken[template.template_id]!r}: give it one of its own"
+    known = {workspace.name: workspace.workspace_id for workspace in records.now(rows.workspaces)}
+    of_workspace: dict[str, tuple[Template, ...]] = {}
+    for name, folder in folders.items():
+        if name not in known:
+            raise StudioError(
+                f"there is no workspace {name!r} that the templates in {folder} could be for:"
+                f" 'glossi-sync studio workspace create {name}' makes it"
             )
-    return Templates(public=tuple(public), of_workspace={workspace_id: tuple(own)})
+        own = load_templates(folder)
+        for template in own:
+            if template.template_id in taken:
+                raise TemplateError(
+                    f"{folder}: the template {template.name!r} has the templateId {template.template_id} of the"
+                    f" studio's own {taken[template.template_id]!r}: give it one of its own"
+                )
+        of_workspace[known[name]] = own
+    return Templates(public=public, of_workspace=of_workspace)
 
 
 @contextmanager
@@ -177,7 +252,7 @@ def _is_no_cancellation(record: logging.LogRecord) -> bool:
 class _Server(uvicorn.Server):
     """uvicorn's server, which says when it is ready, and whose process ends normally on a signal."""
 
-    def __init__(self, app: FastAPI, ready: Callable[[], None], audience: Audience) -> None:
+    def __init__(self, app: ASGIApp, ready: Callable[[], None], audience: Audience) -> None:
         super().__init__(
             uvicorn.Config(
                 app,

@@ -10,26 +10,25 @@ Colours and radiances are linear light in the primaries of sRGB: 1 is a white ca
 
 from __future__ import annotations
 
-import difflib
-import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import jsonschema
-import yaml
-
 from glossi_sync.errors import UserError
-from glossi_sync.schema_files import load_schema
+from glossi_sync.studio import yaml_file
+from glossi_sync.studio.yaml_file import Mistake
 
 Color: TypeAlias = tuple[float, float, float]
 """Red, green and blue in linear light."""
 
 ToneMapping: TypeAlias = Literal["neutral", "filmic", "linear"]
+
+Easing: TypeAlias = Literal["smooth", "linear", "in", "out"]
+"""How a camera begins and ends a movement: slowly at both ends, evenly, slowly at its beginning, or at its end."""
 
 
 class TemplateError(UserError):
@@ -57,13 +56,27 @@ class SoftBox:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentPicture:
+    """A photographed environment, small: a panorama laid out as in ``engines.panorama``.
+
+    The pixels themselves rather than a path: a template goes to workers that may run on another machine.
+    """
+
+    height: int
+    pixels: bytes = field(repr=False)
+    """(height, 2 * height, 3) half floats, little-endian; scaled so that a white card on the floor receives 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """What surrounds the product and is seen in its reflections; never seen directly (that is the backdrop)."""
 
     gradient: tuple[GradientStop, ...]
+    """Empty where there is a picture."""
     soft_boxes: tuple[SoftBox, ...]
     intensity: float
     rotation: float
+    picture: EnvironmentPicture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,8 @@ class Grain:
 
     strength: float
     scale: float
+    stretch: float = 1.0
+    """How many times longer than broad the features are, from left to right: what makes them the grain of wood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +135,16 @@ class SweepStop:
 
 @dataclass(frozen=True, slots=True)
 class Glow:
-    """A pool of light on the backdrop, opposite the camera: its height, its extent, and the light it adds."""
+    """Light on the backdrop, opposite the camera: its height, its half-width and half-height, and what it adds."""
 
     height: float
     width: float
     extent: float
     color: Color
+    aside: float = 0.0
+    """Degrees to the right of where the camera looks."""
+    panes: tuple[int, int] | None = None
+    """Side by side and one above the other: the light comes through a window. None: a soft pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +191,21 @@ class Bookmark:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyframe:
+    """Where a camera has arrived after a share ``at`` of its video, and how it went there from the one before."""
+
+    at: float
+    view: View
+    easing: Easing
+
+
+@dataclass(frozen=True, slots=True)
 class Shot:
-    """A video camera: the product turns by ``turn`` degrees while the view goes from ``view`` to ``to``."""
+    """A video camera: it goes from ``view`` through the keyframes of ``path``, while the product turns by ``turn``."""
 
     name: str
     view: View
-    to: View | None
+    path: tuple[Keyframe, ...]
     turn: float
     seconds: float
     frames_per_second: int
@@ -189,8 +217,26 @@ class Shot:
 
     @property
     def loops(self) -> bool:
-        """Whether the last frame leads into the first: whole turns, and a camera that stands still."""
-        return self.to is None and self.turn % 360 == 0
+        """Whether the last frame leads into the first: product and camera end as they began, up to whole turns."""
+        if self.turn % 360 != 0:
+            return False
+        last = self.path[-1].view if self.path else self.view
+        around = (last.azimuth - self.view.azimuth) % 360 == 0
+        return around and replace(last, azimuth=self.view.azimuth) == self.view
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What a finished picture is held to before its job is called done; shares are of the product's pixels."""
+
+    highlights: float = 0.25
+    """The largest share that may be clipped to white."""
+    shadows: float = 0.6
+    """The largest share that may be clipped to black."""
+    magenta: float = 0.25
+    """The largest share that may have the colour that stands for a missing texture."""
+    fill: float = 0.8
+    """How much of its bookmark's ``fill`` the product takes at least; 0 lets it be cut by the frame, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +249,17 @@ class Template:
     tone_mapping: ToneMapping
     exposure: float
     """In stops; 0 shows radiance 1 as white."""
+    white_point: float
+    """The linear light, after tone mapping, that the picture shows as pure white."""
     environment: Environment
     lights: tuple[Light, ...]
     floor: Floor
     backdrop: Backdrop
     bookmarks: tuple[Bookmark, ...]
     shots: tuple[Shot, ...]
+    checks: Checks
+    engine: Literal["filament", "cycles"] | None = None
+    """Which engine renders it; None: the studio's choice."""
 
 
 def load_template(path: Path) -> Template:
@@ -217,30 +268,30 @@ def load_template(path: Path) -> Template:
     Raises:
         TemplateError: the file cannot be read, is no YAML, or does not follow ``schemas/template.schema.json``.
     """
+    picture: EnvironmentPicture | None = None
+
+    def sense(document: Mapping[str, Any]) -> Iterator[Mistake]:
+        nonlocal picture
+        yield from _mistakes_of_sense(document)
+        if "file" in document["environment"]:
+            from glossi_sync.studio.hdr import HdrError, environment_picture  # noqa: PLC0415 - few need numpy for it
+
+            try:
+                picture = environment_picture(path.parent / document["environment"]["file"])
+            except HdrError as error:
+                yield Mistake(("environment", "file"), str(error))
+
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TemplateError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TemplateError(f"{path}: is not UTF-8 text: {error}") from error
-    try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
-        document: Any = None if root is None else loader.construct_document(root)
-        mistakes = [*_schema_mistakes(document)] or [*_mistakes_of_sense(document)]
-    except yaml.MarkedYAMLError as error:
-        # What is never closed is noticed at the file's end, and mended where it begins.
-        unclosed = "end of stream" in (error.problem or "") or "<stream end>" in (error.problem or "")
-        mark = (unclosed and error.context_mark) or error.problem_mark or error.context_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        raise TemplateError(f"{path}{place}: {what}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise TemplateError(f"{path}: is not valid YAML: {error}") from error
-    if mistakes:
-        placed = sorted((_position(root, mistake), str(mistake)) for mistake in mistakes)
-        raise TemplateError("\n".join(f"{path}:{line}:{column}: {text}" for (line, column), text in placed))
-    return _template(document)
+        document = yaml_file.read(
+            path,
+            "template",
+            begins_with="a template is a mapping that begins with templateId and name",
+            sense=sense,
+            better=_better,
+        )
+    except yaml_file.FileMistakes as error:
+        raise TemplateError(str(error)) from error
+    return _template(document, picture)
 
 
 def load_templates(folder: Path) -> tuple[Template, ...]:
@@ -281,97 +332,35 @@ def bundled_templates() -> tuple[Template, ...]:
 _MAKE_UUID = "python -c 'import uuid; print(uuid.uuid4())'"
 
 
-@dataclass(frozen=True, slots=True)
-class _Mistake:
-    """What is wrong, and the keys and indices that lead there; ``key`` names a key of that place itself."""
-
-    path: tuple[str | int, ...]
-    message: str
-    key: str | None = None
-
-    def __str__(self) -> str:
-        place = ""
-        for part in self.path:
-            place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-        return f"{place}: {self.message}" if place else self.message
+def _better(mistake: Mistake, document: Mapping[str, Any]) -> Mistake:
+    if mistake.path != ("templateId",):
+        return mistake
+    return Mistake(mistake.path, f"{document['templateId']!r} is no UUID; make one with {_MAKE_UUID}")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without surprises: a key given twice is an error, not a silent last-one-wins; numbers are finite."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
-    seen: set[str] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(None, None, "a key must be text", key_node.start_mark)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is given twice", key_node.start_mark)
-        seen.add(key)
-    return {str(key): value for key, value in loader.construct_mapping(node, deep=True).items()}
-
-
-def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
-    value = float(loader.construct_yaml_float(node))
-    if not math.isfinite(value):
-        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is not a number", node.start_mark)
-    return value
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_constructor("tag:yaml.org,2002:float", _number)
-
-
-def _schema_mistakes(document: object) -> Iterator[_Mistake]:
-    if not isinstance(document, dict):
-        yield _Mistake((), "a template is a mapping that begins with templateId and name")
-        return
-    for error in jsonschema.Draft202012Validator(load_schema("template")).iter_errors(document):
-        best = error
-        while best.context:  # Of the ways to write a colour, the one that was nearly met says the most.
-            best = min(best.context, key=lambda e: (e.validator == "type", len(e.absolute_path)))
-        path = tuple(best.absolute_path)
-        if path == ("templateId",):
-            yield _Mistake(path, f"{document['templateId']!r} is no UUID; make one with {_MAKE_UUID}")
-            continue
-        if best.validator != "additionalProperties":
-            yield _Mistake(path, best.message)
-            continue
-        known = list(best.schema["properties"])
-        for key in (key for key in best.instance if key not in known):
-            near = difflib.get_close_matches(key, known, 1)
-            advice = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-            yield _Mistake(path, f"the key '{key}' is unknown; {advice}", key)
-
-
-def _mistakes_of_sense(document: Mapping[str, Any]) -> Iterator[_Mistake]:
+def _mistakes_of_sense(document: Mapping[str, Any]) -> Iterator[Mistake]:
     for kind in ("bookmarks", "shots"):
         names = [entry["name"] for entry in document.get(kind, ())]
         for index, name in enumerate(names):
             if name in names[:index]:
-                yield _Mistake((kind, index, "name"), f"'{name}' is already taken by {kind}[{names.index(name)}]")
+                yield Mistake((kind, index, "name"), f"'{name}' is already taken by {kind}[{names.index(name)}]")
     if not document.get("bookmarks") and not document.get("shots"):
-        yield _Mistake((), "a template needs at least one bookmark or one shot, or there is nothing to render")
-    for place, key in ((("environment", "gradient"), "elevation"), (("backdrop", "sweep"), "at")):
-        values = [stop[key] for stop in document[place[0]][place[1]]]
+        yield Mistake((), "a template needs at least one bookmark or one shot, or there is nothing to render")
+    environment = document["environment"]
+    if ("gradient" in environment) == ("file" in environment):
+        yield Mistake(("environment",), "what surrounds the product is said by 'gradient' or by 'file', by one of them")
+    stops: list[tuple[tuple[str | int, ...], str, Sequence[Mapping[str, Any]]]] = [
+        (("environment", "gradient"), "elevation", environment.get("gradient", ())),
+        (("backdrop", "sweep"), "at", document["backdrop"]["sweep"]),
+    ]
+    for index, shot in enumerate(document.get("shots", ())):
+        stops.append((("shots", index, "path"), "at", shot.get("path", ())))
+        if "to" in shot and "path" in shot:
+            yield Mistake(("shots", index), "where the camera goes is said by 'to' or by 'path', not by both", "to")
+    for place, key, entries in stops:
+        values = [stop[key] for stop in entries]
         if values != sorted(set(values)):
-            yield _Mistake(place, f"the stops must go upwards in {key}, each one once: {values}")
-
-
-def _position(root: yaml.Node | None, mistake: _Mistake) -> tuple[int, int]:
-    """Line and column, from 1, of the last thing on the way to a mistake that the file does have."""
-    node, mark = root, root.start_mark if root else None
-    for part in (*mistake.path, *([mistake.key] if mistake.key is not None else [])):
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            mark = node.start_mark
-        elif isinstance(node, yaml.MappingNode):
-            entry = next(((key, value) for key, value in node.value if key.value == part), None)
-            if entry is None:
-                break
-            node, mark = entry[1], entry[0].start_mark
-    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            yield Mistake(place, f"the stops must go upwards in {key}, each one once: {values}")
 
 
 def _color(value: str | Sequence[float]) -> Color:
@@ -403,20 +392,24 @@ def _view(entry: Mapping[str, Any], base: View | None = None) -> View:
 
 
 def _shot(entry: Mapping[str, Any]) -> Shot:
-    view = _view(entry)
+    view = last = _view(entry)
+    path: list[Keyframe] = []
+    for stop in entry.get("path", ({"at": 1.0, **entry["to"]},) if "to" in entry else ()):
+        last = _view(stop, last)
+        path.append(Keyframe(float(stop["at"]), last, stop.get("easing", "smooth")))
     return Shot(
         name=entry["name"],
         view=view,
-        to=_view(entry["to"], view) if "to" in entry else None,
+        path=tuple(path),
         turn=float(entry.get("turn", 0.0)),
         seconds=float(entry.get("seconds", 4.0)),
         frames_per_second=int(entry.get("framesPerSecond", 24)),
     )
 
 
-def _environment(entry: Mapping[str, Any]) -> Environment:
+def _environment(entry: Mapping[str, Any], picture: EnvironmentPicture | None) -> Environment:
     return Environment(
-        gradient=tuple(GradientStop(float(s["elevation"]), _color(s["color"])) for s in entry["gradient"]),
+        gradient=tuple(GradientStop(float(s["elevation"]), _color(s["color"])) for s in entry.get("gradient", ())),
         soft_boxes=tuple(
             SoftBox(
                 azimuth=float(box["azimuth"]),
@@ -430,6 +423,7 @@ def _environment(entry: Mapping[str, Any]) -> Environment:
         ),
         intensity=float(entry.get("intensity", 1.0)),
         rotation=float(entry.get("rotation", 0.0)),
+        picture=picture,
     )
 
 
@@ -444,7 +438,9 @@ def _floor(entry: Mapping[str, Any]) -> Floor:
         )
         if reflection
         else None,
-        grain=Grain(float(grain["strength"]), float(grain.get("scale", 0.3))) if grain else None,
+        grain=Grain(float(grain["strength"]), float(grain.get("scale", 0.3)), float(grain.get("stretch", 1.0)))
+        if grain
+        else None,
     )
 
 
@@ -455,21 +451,40 @@ def _backdrop(entry: Mapping[str, Any]) -> Backdrop:
         bend=float(entry.get("bend", 5.0)),
         height=float(entry.get("height", 16.0)),
         sweep=tuple(SweepStop(float(s["at"]), _color(s["color"])) for s in entry["sweep"]),
-        glow=Glow(float(glow["height"]), float(glow["width"]), float(glow["extent"]), _color(glow["color"]))
+        glow=Glow(
+            height=float(glow["height"]),
+            width=float(glow["width"]),
+            extent=float(glow["extent"]),
+            color=_color(glow["color"]),
+            aside=float(glow.get("aside", 0.0)),
+            panes=(glow["panes"][0], glow["panes"][1]) if "panes" in glow else None,
+        )
         if glow
         else None,
         hills=Hills(float(entry["hills"]["strength"])) if "hills" in entry else None,
     )
 
 
-def _template(document: Mapping[str, Any]) -> Template:
+def _checks(entry: Mapping[str, Any]) -> Checks:
+    usual = Checks()
+    return Checks(
+        highlights=float(entry.get("highlights", usual.highlights)),
+        shadows=float(entry.get("shadows", usual.shadows)),
+        magenta=float(entry.get("magenta", usual.magenta)),
+        fill=float(entry.get("fill", usual.fill)),
+    )
+
+
+def _template(document: Mapping[str, Any], picture: EnvironmentPicture | None) -> Template:
     return Template(
         template_id=str(uuid.UUID(document["templateId"])),
         name=document["name"],
         description=document.get("description", ""),
         tone_mapping=document.get("toneMapping", "neutral"),
         exposure=float(document.get("exposure", 0.0)),
-        environment=_environment(document["environment"]),
+        engine=document.get("engine"),
+        white_point=float(document.get("whitePoint", 1.0)),
+        environment=_environment(document["environment"], picture),
         lights=tuple(
             Light(
                 name=light["name"],
@@ -486,4 +501,5 @@ def _template(document: Mapping[str, Any]) -> Template:
         backdrop=_backdrop(document["backdrop"]),
         bookmarks=tuple(Bookmark(entry["name"], _view(entry)) for entry in document.get("bookmarks", ())),
         shots=tuple(_shot(entry) for entry in document.get("shots", ())),
+        checks=_checks(document.get("checks", {})),
     )

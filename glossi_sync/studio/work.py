@@ -17,23 +17,22 @@ import logging
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
 
 from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
-from glossi_sync.studio.engines import (
-    EngineError,
-    EngineUnavailable,
-    RenderedFile,
-    RenderRequest,
-    Settings,
-    SourceModel,
-)
-from glossi_sync.studio.processing import ProcessingError
-from glossi_sync.studio.storage import Storage, job_prefix
+from glossi_sync.studio.delivering import Deliveries
+from glossi_sync.studio.engines import EngineError, EngineUnavailable, Settings
+from glossi_sync.studio.events import Events
+from glossi_sync.studio.faults import Faults
+from glossi_sync.studio.jobs import Jobs
+from glossi_sync.studio.processing import CONVERTED, THUMBNAIL, ProcessingError
+from glossi_sync.studio.storage import FileLost, Storage, StorageAway, beside_model, job_prefix
+from glossi_sync.studio.tasks import ProcessingTask, RenderTask, StoredModel
 from glossi_sync.studio.template import Template
-from glossi_sync.studio.workshop import ProcessingTask, WorkerCrashed, WorkerTimedOut, Workshop
+from glossi_sync.studio.workshop import GrowingWorkshop, WorkerCrashed, WorkerTimedOut, Workshop, WorkshopAway
 
 T = TypeVar("T")
 
@@ -66,6 +65,10 @@ class Work:
         templates: TemplateSource,
         clock: Callable[[], float],
         new_id: Callable[[], str],
+        faults: Faults,
+        events: Events,
+        jobs: Jobs,
+        deliveries: Deliveries,
     ) -> None:
         self._records = records
         self._storage = storage
@@ -73,6 +76,10 @@ class Work:
         self._templates = templates
         self._clock = clock
         self._new_id = new_id
+        self._faults = faults
+        self._events = events
+        self._jobs = jobs
+        self._deliveries = deliveries
         self._queue: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
         self._order = itertools.count()
         self._running = 0
@@ -93,6 +100,8 @@ class Work:
         self._spawn(self._check_engine())
         for _ in range(self._workshop.capacity):
             self._spawn(self._take())
+        if isinstance(self._workshop, GrowingWorkshop):
+            self._spawn(self._grow(self._workshop))
 
     async def stop(self) -> None:
         """Stop at once: what is unfinished stays so in the records, and the next start takes it up."""
@@ -132,16 +141,28 @@ class Work:
         else:
             self._engine_available = True
 
+    async def _grow(self, workshop: GrowingWorkshop) -> None:
+        while True:
+            for _ in range(await workshop.more_places()):
+                self._spawn(self._take())
+
     async def _take(self) -> None:
         while True:
             priority, _, identifier = await self._queue.get()
             self._running += 1
             try:
                 await (self._analyse(identifier) if priority == 0 else self._render(identifier))
-            except Exception:
-                # Only the studio's own records or disk get here: a full disk, a database that is away. The job is
-                # still unfinished in the records, and its turn comes again.
-                log.exception("could not work on %s, trying again in %g s", identifier, _RETRY_AFTER_SECONDS)
+            except Exception as error:
+                # Only the studio's own records, storage or cluster get here: a full disk, a database that is away. The
+                # job is still unfinished in the records, and its turn comes again.
+                unheard = None if isinstance(error, StorageAway | WorkshopAway) else error
+                log.error(
+                    "could not work on %s, trying again in %g s: %s",
+                    identifier,
+                    _RETRY_AFTER_SECONDS,
+                    error,
+                    exc_info=unheard,
+                )
                 again = self.add_model if priority == 0 else self.add_render
                 asyncio.get_running_loop().call_later(_RETRY_AFTER_SECONDS, again, identifier)
             finally:
@@ -151,18 +172,45 @@ class Work:
         model = await self._records.write(lambda connection: rows.begin_analysis(connection, model_id))
         if model is None:
             return
-        task = ProcessingTask(model.file_type, self._storage.local(model.file_path))
-        facts: dict[str, Any] | None = None
+        made: rows.MadeOfModel | None = None
         failure: str | None = None
         try:
-            facts = asdict(await _with_attempts(lambda: self._workshop.process(task)))
-        except ProcessingError as error:
+            if refused := await self._faults.of_model(model.name):
+                raise ProcessingError(refused)
+            made = await _with_attempts(lambda: self._process_into_storage(model))
+        except (StorageAway, WorkshopAway):
+            raise
+        except (ProcessingError, FileLost) as error:
             failure = str(error)
         except Exception as error:
             failure = _unexpected("the model could not be processed", error)
         now = self._clock()
-        await self._records.write(
-            lambda connection: rows.finish_analysis(connection, model_id, now, facts=facts, error=failure)
+
+        def finish(connection: Connection) -> tuple[str, ...]:
+            finished = rows.finish_analysis(connection, model_id, now, made=made, error=failure)
+            if finished is None:
+                return ()
+            self._events.model_finished(connection, finished, now)
+            return self._jobs.model_finished(connection, model_id, now)
+
+        for job_id in await self._records.write(finish):
+            self.add_render(job_id)
+        self._deliveries.wake(model.workspace_id)
+        if made is not None and self._faults.loses_model(model.name):
+            await self._records.write(lambda connection: rows.lose_model(connection, model_id, now))
+
+    async def _process_into_storage(self, model: rows.Model) -> rows.MadeOfModel:
+        attempt = self._new_id()
+        try:
+            processed = await self._workshop.process(
+                ProcessingTask(model.file_type, model.file_path, attempt, self._storage.depot)
+            )
+        finally:
+            await self._storage.discard(attempt)
+        return rows.MadeOfModel(
+            facts=asdict(processed.facts),
+            glb_path=beside_model(model.file_path, CONVERTED) if processed.converted else model.file_path,
+            thumbnail_path=beside_model(model.file_path, THUMBNAIL) if processed.thumbnail else None,
         )
 
     async def _render(self, job_id: str) -> None:
@@ -172,22 +220,45 @@ class Work:
             return
         job, project, models = begun
         prefix = job_prefix(job.workspace_id, job_id)
-        # Files that a run before this one moved in and did not live to record.
+        # Files that attempts of an earlier run put there and did not live to record.
         await self._storage.remove_tree(prefix)
         try:
+            if refused := await self._faults.of_render(project.name):
+                raise EngineError(refused)
             files = await _with_attempts(lambda: self._render_into_storage(job, project, models, prefix))
+        except (StorageAway, WorkshopAway):
+            raise
         except Exception as error:
             if isinstance(error, EngineUnavailable):
                 self._engine_available, self._engine_message = False, str(error)
-            known = isinstance(error, EngineError)
+            known = isinstance(error, EngineError | FileLost)
             message = str(error) if known else _unexpected("the job could not be rendered", error)
-            now = self._clock()
-            await self._records.write(lambda connection: rows.fail_render(connection, job_id, now, message))
+            await self._finish_render(job, lambda connection, now: rows.fail_render(connection, job_id, now, message))
             return
         # It may have been mended since the check.
         self._engine_available, self._engine_message = True, None
+        await self._finish_render(
+            job, lambda connection, now: rows.complete_render(connection, job_id, now, files), files
+        )
+        if self._faults.loses_render(project.name):
+            await self._records.write(lambda connection: rows.lose_render_job(connection, job_id, now))
+
+    async def _finish_render(
+        self,
+        job: rows.RenderJob,
+        end: Callable[[Connection, float], rows.RenderJob | None],
+        files: tuple[rows.Render, ...] = (),
+    ) -> None:
         now = self._clock()
-        await self._records.write(lambda connection: rows.complete_render(connection, job_id, now, files))
+
+        def finish(connection: Connection) -> None:
+            finished = end(connection, now)
+            if finished is not None:
+                self._events.render_finished(connection, finished, files, now)
+                self._jobs.render_finished(connection, job.job_id, now)
+
+        await self._records.write(finish)
+        self._deliveries.wake(job.workspace_id)
 
     async def _render_into_storage(
         self, job: rows.RenderJob, project: rows.Project, models: tuple[rows.Model, ...], prefix: str
@@ -202,36 +273,36 @@ class Work:
             raise EngineError(
                 f"a model of the project {project.name!r} is no longer there: make it and the project anew"
             )
-        folder = await self._storage.working_folder()
+        attempt = self._new_id()
         try:
             files = await self._workshop.render(
-                RenderRequest(
-                    models=tuple(SourceModel(model.name, self._storage.local(model.file_path)) for model in models),
+                RenderTask(
+                    models=tuple(StoredModel(model.name, model.glb_path or model.file_path) for model in models),
                     template=template,
                     settings=_settings(job.settings),
-                    folder=folder,
+                    prefix=prefix,
+                    attempt=attempt,
+                    depot=self._storage.depot,
                 )
             )
-            return tuple([await self._keep(file, folder, prefix) for file in files])
         finally:
-            await self._storage.remove_working_folder(folder)
-
-    async def _keep(self, file: RenderedFile, folder: Path, prefix: str) -> rows.Render:
-        render_id = self._new_id()
-        key = f"{prefix}/{render_id}{_suffix(file.file_name)}"
-        await self._storage.adopt(folder / Path(file.file_name).name, key)
-        return rows.Render(render_id, file.name, key, file.file_type, file.is_video)
+            await self._storage.discard(attempt)
+        return tuple(
+            rows.Render(self._new_id(), kept.file.name, kept.key, kept.file.file_type, kept.file.is_video)
+            for kept in files
+        )
 
 
 async def _with_attempts(attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    for crash in itertools.count(1):
+    crashes = 0
+    while True:
         try:
             return await attempt()
-        except WorkerCrashed:
-            log.warning("a worker crashed (attempt %d of %d)", crash, ATTEMPTS)
-            if crash == ATTEMPTS:
-                raise WorkerCrashed(f"the worker process crashed on it, {ATTEMPTS} times") from None
-    raise AssertionError("unreachable")
+        except WorkerCrashed as crash:
+            crashes += crash.times
+            log.warning("a worker crashed (attempt %d of %d)", crashes, ATTEMPTS)
+            if crashes >= ATTEMPTS:
+                raise WorkerCrashed(f"{crash}, {crashes} times") from None
 
 
 def _unexpected(what: str, error: Exception) -> str:
@@ -247,8 +318,3 @@ def _settings(settings: dict[str, Any]) -> Settings:
 
 def _snake(name: str) -> str:
     return re.sub(r"(?=[A-Z])", "_", name).lower()
-
-
-def _suffix(file_name: str) -> str:
-    suffix = Path(file_name).suffix.lower()
-    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""

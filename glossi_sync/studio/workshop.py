@@ -19,43 +19,53 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import cache, partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from glossi_sync.studio.processing import ModelFacts, process
+from glossi_sync.studio.engines import EngineError, EngineUnavailable
+from glossi_sync.studio.processing import ProcessedModel, process
 
 if TYPE_CHECKING:
-    from glossi_sync.studio.engines import Engine, RenderedFile, RenderRequest
+    from glossi_sync.studio.engines import Engine
+    from glossi_sync.studio.tasks import KeptFile, ProcessingTask, RenderTask
 
 T = TypeVar("T")
 
 FILAMENT = "glossi_sync.studio.engines.filament:FilamentEngine"
+CYCLES = "glossi_sync.studio.engines.cycles:CyclesEngine"
+
+ENGINES = MappingProxyType({"filament": FILAMENT, "cycles": CYCLES})
+"""The studio's own, by name."""
 
 PROCESSING_SECONDS = 120.0
 RENDERING_SECONDS = 3600.0
 """How long a worker may take for one job before it is stopped and the job FAILED."""
 
+_NICER_THAN_THE_SERVER = 5
+
 
 class WorkerCrashed(Exception):
-    """The worker process ended while it worked on a job; the job itself may be innocent."""
+    """The worker process ended while it worked on a job, so many ``times``; the job itself may be innocent."""
+
+    def __init__(self, message: str, times: int = 1) -> None:
+        super().__init__(message)
+        self.times = times
 
 
 class WorkerTimedOut(Exception):
     """The worker process took too long over a job and was stopped; the message gives the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessingTask:
-    """A model's file on this machine."""
-
-    file_type: str
-    path: Path
+class WorkshopAway(Exception):
+    """Nothing can be worked on at the moment; the message says why. What was under way is to be begun again later."""
 
 
 class Workshop(Protocol):
-    """Where work is done. The studio's is ``WorkerPool``; a simulation puts a delay in its place."""
+    """Where work is done: ``WorkerPool``, a Dask cluster (``dask_cluster``); a simulation puts a delay in its place.
+
+    Raises (``process``, ``render``): WorkshopAway; StorageAway, FileLost, OSError, as the task's ``carry_out`` does.
+    """
 
     @property
     def capacity(self) -> int:
@@ -69,8 +79,8 @@ class Workshop(Protocol):
         """Raise EngineUnavailable where nothing can be rendered."""
         ...
 
-    async def process(self, task: ProcessingTask) -> ModelFacts:
-        """Look at a model's file.
+    async def process(self, task: ProcessingTask) -> ProcessedModel:
+        """Look at a model's file, convert it, draw a thumbnail.
 
         Raises:
             ProcessingError: the model is not usable, and why.
@@ -78,8 +88,8 @@ class Workshop(Protocol):
         """
         ...
 
-    async def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
-        """Render a whole job into the request's folder.
+    async def render(self, task: RenderTask) -> tuple[KeptFile, ...]:
+        """Render a whole job into the storage.
 
         Raises:
             EngineError: the job cannot be rendered, and why.
@@ -89,6 +99,15 @@ class Workshop(Protocol):
 
     async def close(self) -> None:
         """End every worker, whatever it is doing."""
+        ...
+
+
+@runtime_checkable
+class GrowingWorkshop(Workshop, Protocol):
+    """A workshop that may come to take more than its capacity at the start."""
+
+    async def more_places(self) -> int:
+        """Wait until there are more places than there ever were; how many more."""
         ...
 
 
@@ -121,16 +140,16 @@ class WorkerPool:
 
     @property
     def engine_name(self) -> str:
-        return self._engine.partition(":")[0].rpartition(".")[2]
+        return engine_name(self._engine)
 
     async def check(self) -> None:
-        await self._run(self._processing_seconds, _check, self._engine)
+        await self._run(self._processing_seconds, check_engine, self._engine)
 
-    async def process(self, task: ProcessingTask) -> ModelFacts:
-        return await self._run(self._processing_seconds, process, task.path, task.file_type)
+    async def process(self, task: ProcessingTask) -> ProcessedModel:
+        return await self._run(self._processing_seconds, process_with, self._engine, task)
 
-    async def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
-        return await self._run(self._rendering_seconds, _render, self._engine, request)
+    async def render(self, task: RenderTask) -> tuple[KeptFile, ...]:
+        return await self._run(self._rendering_seconds, render_with, self._engine, task)
 
     async def close(self) -> None:
         for worker in self._workers:
@@ -214,6 +233,8 @@ def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A native library's chatter belongs into the log: standard output is where the server itself speaks to its owner.
     os.dup2(2, 1)
+    if hasattr(os, "nice"):  # Rendering takes every core; the server, which needs little, answers all the same.
+        os.nice(_NICER_THAN_THE_SERVER)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -224,17 +245,41 @@ def _begin_worker() -> None:
     threading.Thread(target=end_with_the_server, args=(parent.sentinel,), daemon=True).start()
 
 
+def engine_name(engine: str) -> str:
+    """What an engine, ``module:class``, is called."""
+    return engine.partition(":")[0].rpartition(".")[2]
+
+
 @cache
-def _engine(name: str) -> Engine:
+def loaded_engine(name: str) -> Engine:
+    """The engine ``module:class``, in a worker. Raises EngineUnavailable."""
     module, _, attribute = name.partition(":")
     engine: Engine = getattr(importlib.import_module(module), attribute)()
     engine.check()
     return engine
 
 
-def _check(engine: str) -> None:
-    _engine(engine)
+def check_engine(engine: str) -> None:
+    loaded_engine(engine)
 
 
-def _render(engine: str, request: RenderRequest) -> tuple[RenderedFile, ...]:
-    return _engine(engine).render(request)
+def process_with(engine: str, task: ProcessingTask) -> ProcessedModel:
+    """Process a model; an engine that is not one of the studio's own goes without thumbnails."""
+    from glossi_sync.studio.thumbnails import draw_thumbnail  # noqa: PLC0415 - the server has no use for it
+
+    return task.carry_out(partial(process, draw=draw_thumbnail if engine in ENGINES.values() else None))
+
+
+def render_with(engine: str, task: RenderTask) -> tuple[KeptFile, ...]:
+    """Render a job: by the engine, or by the one that the template asks for, where it is a choice among our own.
+
+    Raises:
+        EngineError: also where the template's engine is not there, which says nothing about the studio's own.
+    """
+    wanted = task.template.engine
+    if wanted is None or engine not in ENGINES.values() or ENGINES[wanted] == engine:
+        return task.carry_out(loaded_engine(engine).render)
+    try:
+        return task.carry_out(loaded_engine(ENGINES[wanted]).render)
+    except EngineUnavailable as error:
+        raise EngineError(f"the template {task.template.name!r} asks for an engine that is not here: {error}") from None

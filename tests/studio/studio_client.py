@@ -18,6 +18,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 from small_glb import box
+from starlette.types import ASGIApp
 
 from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
@@ -25,11 +26,12 @@ from glossi_sync.studio.api.context import Studio, Templates
 from glossi_sync.studio.app import create_app
 from glossi_sync.studio.embedded import EmbeddedStudio
 from glossi_sync.studio.engines import RenderedFile, RenderRequest
-from glossi_sync.studio.processing import ModelFacts
+from glossi_sync.studio.faults import FaultyDoor
+from glossi_sync.studio.processing import ModelFacts, ProcessedModel
 from glossi_sync.studio.records import Records
-from glossi_sync.studio.storage import Storage
+from glossi_sync.studio.storage import FolderStorage
+from glossi_sync.studio.tasks import KeptFile, ProcessingTask, RenderTask
 from glossi_sync.studio.template import bundled_templates
-from glossi_sync.studio.workshop import ProcessingTask
 
 T = TypeVar("T")
 
@@ -140,6 +142,28 @@ class Api:
         body = {"modelIds": list(model_ids), "templateId": template_id or self.template_id()}
         return ok(self.post("/projects", body))["projects"][0]["projectId"]
 
+    def new_job(self, files: list[tuple[str, bytes]], *, template_id: str | None = None, **wish: Any) -> str:
+        """A job of the simple workflow with a model for each name and content, uploaded and not confirmed; its id."""
+        models = [{"name": name, "fileName": "model.glb", "fileType": "glb"} for name, _ in files]
+        body = {"models": models, "templateId": template_id or self.template_id(), **wish}
+        job = ok(self.post("/jobs", body))
+        for model, (_, content) in zip(job["models"], files, strict=True):
+            assert self.put(model["uploadUrl"], content).status_code == 200
+        return str(job["jobId"])
+
+    def job_state(self, job_id: str) -> dict[str, Any]:
+        return ok(self.get(f"/jobs/{job_id}"))
+
+    def job_finished(self, job_id: str) -> dict[str, Any]:
+        """The job once it is COMPLETE or FAILED."""
+        return eventually(lambda: ((j := self.job_state(job_id))["status"] in {"COMPLETE", "FAILED"} and j) or None)
+
+    def job(self, files: list[tuple[str, bytes]], *, template_id: str | None = None, **wish: Any) -> dict[str, Any]:
+        """A finished job."""
+        job_id = self.new_job(files, template_id=template_id, **wish)
+        ok(self.post(f"/jobs/{job_id}/confirm"))
+        return self.job_finished(job_id)
+
     def start(self, project_id: str, **settings: Any) -> str:
         body = {"projectIds": [project_id], "settings": {"renderShots": False, **settings}}
         return ok(self.post("/renders", body))["jobs"][0]["jobId"]
@@ -194,24 +218,27 @@ class InProcess:
 
 
 @contextmanager
-def inside_studio(folder: Path) -> Iterator[InProcess]:
+def inside_studio(folder: Path, **parts: Any) -> Iterator[InProcess]:
     """A studio in this process, with a small limit for files, and work that is a delay. Beside the client's workspace
-    it has a neighbour's, with the key ``glsi_neighbour``."""
+    it has a neighbour's, with the key ``glsi_neighbour``. ``parts`` take the place of what ``create_app`` is given."""
     clock = Clock()
     records = Records(f"sqlite:///{folder / 'records.db'}")
     for workspace_id, key in (("workspace", "glsi_test"), ("neighbour", "glsi_neighbour")):
         records.now(lambda c, w=workspace_id: rows.ensure_workspace(c, w, w, clock.now))
         records.now(lambda c, w=workspace_id, k=key: rows.set_key(c, w, "folder", k, clock.now))
-    app = create_app(
-        records=records,
-        storage=Storage(folder),
-        workshop=DelayWorkshop(),
-        templates_=Templates(bundled_templates(), {}),
-        signing_secret=b"s" * 32,
-        clock=clock,
-        upload_limit=100_000,
-    )
-    with listening(app) as url, client_of(url, "glsi_test") as client:
+    inside: dict[str, Any] = {
+        "records": records,
+        "storage": FolderStorage(folder),
+        "workshop": DelayWorkshop(),
+        "templates_": Templates(bundled_templates(), {}),
+        "signing_secret": b"s" * 32,
+        "clock": clock,
+        "upload_limit": 100_000,
+    }
+    app = create_app(**{**inside, **parts})
+    faults = parts.get("faults")
+    door = app if faults is None else FaultyDoor(app, faults, app.openapi())
+    with listening(door) as url, client_of(url, "glsi_test") as client:
         yield InProcess(app, clock, client)
     records.close()
 
@@ -223,7 +250,7 @@ def client_of_embedded(studio: EmbeddedStudio) -> Iterator[Api]:
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
+def listening(app: ASGIApp) -> Iterator[str]:
     """Serve an application from a thread of this process; its endpoint's URL."""
     config = uvicorn.Config(app, port=0, log_config=None, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
@@ -261,14 +288,18 @@ class DelayWorkshop:
     async def check(self) -> None:
         pass
 
-    async def process(self, task: ProcessingTask) -> ModelFacts:
+    async def process(self, task: ProcessingTask) -> ProcessedModel:
         await asyncio.sleep(self.seconds)
-        return ModelFacts(12, 1, 0, 0, (), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        return ProcessedModel(ModelFacts(12, 1, 0, 0, (), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
 
-    async def render(self, request: RenderRequest) -> tuple[RenderedFile, ...]:
+    async def render(self, task: RenderTask) -> tuple[KeptFile, ...]:
         await asyncio.sleep(self.seconds)
-        (request.folder / "0.png").write_bytes(b"picture")
-        return (RenderedFile("Front View - Default", "0.png", "PNG", False),)
+        return task.carry_out(_one_picture)
 
     async def close(self) -> None:
         pass
+
+
+def _one_picture(request: RenderRequest) -> tuple[RenderedFile, ...]:
+    (request.folder / "0.png").write_bytes(b"picture")
+    return (RenderedFile("Front View - Default", "0.png", "PNG", False),)

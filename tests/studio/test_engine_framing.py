@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from glossi_sync.studio.engines.framing import NothingInView, Outline, Stand, axes, blend, frame, nudged
-from glossi_sync.studio.template import View
+from glossi_sync.studio.engines.framing import (
+    NothingInView,
+    Outline,
+    Stand,
+    axes,
+    frame,
+    nudged,
+    shot_view,
+    stands_along,
+)
+from glossi_sync.studio.template import Keyframe, Shot, View
 
 Points = NDArray[np.float64]
 
@@ -128,7 +139,50 @@ def test_a_nudge_is_that_share_of_a_pixel() -> None:
 
 def test_a_moving_view_begins_and_ends_where_it_should_and_eases() -> None:
     first, last = View(0, 10, 24, 0.8, (0.0, 0.0)), View(90, 20, 30, 1.4, (0.2, 0.4))
-    assert blend(first, last, 0.0) == first
-    assert blend(first, last, 1.0) == last
-    assert blend(first, last, 0.5).azimuth == pytest.approx(45)
-    assert blend(first, last, 0.1).azimuth < 9, "it sets off slowly"
+    shot = Shot("Approach", first, (Keyframe(1.0, last, "smooth"),), turn=0.0, seconds=1.0, frames_per_second=11)
+    views = [shot_view(shot, index) for index in range(11)]
+    assert views[0] == first
+    assert views[10] == last
+    assert views[5].azimuth == pytest.approx(45)
+    assert views[1].azimuth < 9, "it sets off slowly"
+    even = replace(shot, path=(Keyframe(1.0, last, "linear"),))
+    assert shot_view(even, 1).azimuth == pytest.approx(9)
+    fast = replace(shot, path=(Keyframe(1.0, last, "out"),))
+    assert shot_view(fast, 1).azimuth > 9
+    slow = replace(shot, path=(Keyframe(1.0, last, "in"),))
+    assert shot_view(slow, 1).azimuth < 9
+
+
+def test_a_camera_arrives_when_its_path_says_and_stays_after_the_last_place() -> None:
+    first = View(0, 10, 24, 0.8, (0.0, 0.0))
+    there, back = replace(first, azimuth=60.0), replace(first, azimuth=-30.0, elevation=40.0)
+    path = (Keyframe(0.25, there, "smooth"), Keyframe(0.75, back, "linear"))
+    shot = Shot("Round", first, path, turn=0.0, seconds=1.0, frames_per_second=41)
+    assert shot_view(shot, 10) == there
+    assert shot_view(shot, 20).azimuth == pytest.approx(15)
+    assert shot_view(shot, 30) == shot_view(shot, 40) == back
+
+
+def test_a_whole_turn_of_the_camera_leads_into_itself() -> None:
+    first = View(-180, 10, 24, 0.8, (0.0, 0.0))
+    path = (Keyframe(1.0, replace(first, azimuth=180.0), "linear"),)
+    shot = Shot("Around", first, path, turn=0.0, seconds=1.0, frames_per_second=12)
+    assert shot.loops
+    azimuths = [shot_view(shot, index).azimuth for index in range(12)]
+    assert azimuths == pytest.approx([-180 + 30 * k for k in range(12)])
+
+
+@given(products(), views, views)
+@settings(max_examples=6)
+def test_a_moving_camera_neither_jumps_nor_trembles(points: Points, first: View, last: View) -> None:
+    last = replace(last, azimuth=first.azimuth + last.azimuth / 4, field_of_view=first.field_of_view)
+    shot = Shot("Move", first, (Keyframe(1.0, last, "linear"),), turn=0.0, seconds=1.0, frames_per_second=96)
+    stands = stands_along(shot, lambda view: frame(view, 16 / 9, centre(points), lambda s: outline(points, s)))
+    assert len(stands) == 96
+    for view, stand in ((first, stands[0]), (last, stands[-1])):
+        seen = outline(points, stand)
+        assert seen is not None
+        assert seen.fill == pytest.approx(view.fill, abs=0.02)
+    way = np.array([(*stand.target, np.log(stand.distance)) for stand in stands])
+    bends = np.abs(np.diff(way, n=2, axis=0)).max()
+    assert bends < 0.004, "one frame's step is like the next one's"

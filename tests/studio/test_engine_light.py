@@ -16,8 +16,8 @@ from PIL import Image
 
 from glossi_sync.studio.engines.light_probe import light_probe
 from glossi_sync.studio.engines.panorama import direction, disc, light_samples, panorama, panorama_directions
-from glossi_sync.studio.engines.pictures import Accumulator, developed, passes, write_png
-from glossi_sync.studio.engines.tone import DECODED, ENCODED, radiance_for, tone_mapped
+from glossi_sync.studio.engines.pictures import Accumulator, Negative, developed, passes, write_png
+from glossi_sync.studio.engines.tone import DECODED, encoded, radiance_for, tone_mapped
 from glossi_sync.studio.template import Environment, GradientStop, SoftBox, Template, bundled_templates
 
 WHITE = (1.0, 1.0, 1.0)
@@ -151,8 +151,8 @@ def test_what_a_template_wants_to_be_seen_is_seen(wanted: list[float], mapping: 
 
 
 def test_encoding_undoes_decoding() -> None:
-    assert ENCODED[DECODED] / 256 == pytest.approx(np.arange(256), abs=0.03)
-    assert (np.diff(ENCODED.astype(int)) >= 0).all()
+    assert encoded()[DECODED] / 256 == pytest.approx(np.arange(256), abs=0.03)
+    assert (np.diff(encoded().astype(int)) >= 0).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 16])
@@ -179,7 +179,7 @@ def test_the_mean_is_taken_in_linear_light() -> None:
 @given(st.integers(0, 65535))
 def test_dithering_keeps_the_mean_and_adds_no_more_than_a_level(light: int) -> None:
     picture = developed(np.full((64, 64, 3), light, np.uint16))
-    wanted = ENCODED[light] / 256
+    wanted = encoded()[light] / 256
     assert np.abs(picture - wanted).max() < 1
     assert picture.mean() == pytest.approx(wanted, abs=0.05)
 
@@ -193,3 +193,28 @@ def test_a_picture_is_written_as_it_is_and_always_alike(tmp_path: Path) -> None:
     image = Image.open(io.BytesIO(content))
     assert (image.format, image.mode, image.size) == ("PNG", "RGB", (30, 20))
     assert (np.asarray(image) == picture).all()
+
+
+@given(st.floats(0.5, 1.0))
+def test_the_white_point_is_white_and_so_is_all_beyond_it(white: float) -> None:
+    light = np.array([0.0, white * 0.5, min(1.0, white + 1e-4), 1.0])
+    levels = developed(np.tile(np.round(light * 65535).astype(np.uint16)[:, None, None], (1, 64, 3)), white)
+    assert (levels[0] == 0).all()
+    assert levels[1].mean() == pytest.approx(187.5, abs=0.5), "half of white, as sRGB writes it"
+    assert (levels[2:] == 255).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (32, 4), (33, 40), (100, 6)])
+def test_a_negative_is_enlarged_evenly_and_its_middle_laid_upon_it(size: tuple[int, int]) -> None:
+    high, wide = size
+    slope = np.linspace(1000, 60000, high * wide).reshape(high, wide, 1).repeat(3, axis=2).astype(np.uint16)
+    picture = Negative(slope, 1.0, half=True).developed()
+    assert picture.shape == (2 * high, 2 * wide, 3)
+    coarse = developed(slope).astype(int)
+    means = picture.reshape(high, 2, wide, 2, 3).mean(axis=(1, 3))
+    assert np.abs(means - coarse)[1:-1, 1:-1].max(initial=0) < 4
+    assert abs(picture.mean() - coarse.mean()) < 2
+    black = Negative(slope, 1.0, half=True, middle=np.zeros((2, 2, 3), np.uint16)).developed()
+    assert (black[high - 1 : high + 1, wide - 1 : wide + 1] == 0).all()
+    changed = (black != picture).any(axis=-1)
+    assert changed.sum() <= 4

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from glossi_sync.studio.engines.video import CODECS, write_video
+from glossi_sync.studio.engines.video import CODECS, Codec, VideoWriter
 
 SIZE = (320, 180)
 
@@ -18,6 +19,14 @@ def frame(index: int) -> np.ndarray:
     picture = np.repeat(np.linspace(40, 200, SIZE[0], dtype=np.uint8)[None, :, None], SIZE[1], axis=0).repeat(3, axis=2)
     picture[60:120, index * 30 : index * 30 + 30] = (220, 30, 30)
     return picture
+
+
+def write_video(
+    path: Path, codec: Codec, size: tuple[int, int], draw: Callable[[int], np.ndarray], frames: int
+) -> None:
+    with VideoWriter(path, codec, *size, 24) as video:
+        for index in range(frames):
+            video.add(draw(index))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +43,7 @@ def test_a_video_by_its_quality(
     kind = CODECS[quality]
     assert (kind.suffix, kind.file_type) == (suffix, file_type)
     path = tmp_path / f"a.{suffix}"
-    write_video(path, kind, SIZE, frame, frames_per_second=24, frames=6)
+    write_video(path, kind, SIZE, frame, frames=6)
     with av.open(str(path)) as container:
         (stream,) = container.streams
         assert stream.type == "video"
@@ -57,13 +66,13 @@ def test_the_same_frames_make_the_same_bytes(tmp_path: Path, quality: int, size:
     path = tmp_path / f"a.{kind.suffix}"
     contents = set()
     for _ in range(6):
-        write_video(path, kind, size, lambda i: frame(i)[: size[1], : size[0]], frames_per_second=24, frames=5)
+        write_video(path, kind, size, lambda i: frame(i)[: size[1], : size[0]], frames=5)
         contents.add(path.read_bytes())
     assert len(contents) == 1
 
 
 def test_an_mp4_starts_to_play_before_it_has_been_read_whole(tmp_path: Path) -> None:
-    write_video(tmp_path / "a.mp4", CODECS[0], SIZE, frame, frames_per_second=24, frames=5)
+    write_video(tmp_path / "a.mp4", CODECS[0], SIZE, frame, frames=5)
     content = (tmp_path / "a.mp4").read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
 
@@ -75,4 +84,4 @@ def test_what_fails_while_drawing_is_told_as_it_is(tmp_path: Path) -> None:
         return frame(index)
 
     with pytest.raises(ZeroDivisionError, match="no third frame"):
-        write_video(tmp_path / "a.mp4", CODECS[0], SIZE, draw, frames_per_second=24, frames=5)
+        write_video(tmp_path / "a.mp4", CODECS[0], SIZE, draw, frames=5)

@@ -98,15 +98,16 @@ def test_the_committed_file_is_the_scripts(script: ModuleType, name: str, tmp_pa
         assert np.abs(first - second).mean() < 2
 
 
-def test_the_products_are_small_and_stand_on_the_ground() -> None:
+def test_the_products_are_small_and_stand_on_the_ground(tmp_path: Path) -> None:
     files = [STOREFRONT / "models" / f"{name}.glb" for name in NAMES]
     assert sum(file.stat().st_size for file in files) < 1_000_000
     for file in files:
-        facts = process(file, "glb")
+        facts = process(file, "glb", tmp_path).facts
         assert facts.minimum[1] == pytest.approx(0, abs=1e-3), file.stem
         assert 0.05 < max(np.subtract(facts.maximum, facts.minimum)) < 3, "in metres"
 
 
-def test_one_product_has_variants() -> None:
-    variants = {name: process(STOREFRONT / "models" / f"{name}.glb", "glb").variants for name in NAMES}
+def test_one_product_has_variants(tmp_path: Path) -> None:
+    models = STOREFRONT / "models"
+    variants = {name: process(models / f"{name}.glb", "glb", tmp_path).facts.variants for name in NAMES}
     assert variants == {"lamp": (), "chair": ("Oak", "Walnut", "Ebony"), "teapot": (), "perfume": ()}

@@ -122,16 +122,20 @@ class Shell:
         return eventually(ask, pause=0.2)
 
 
-@pytest.fixture
-def shell(api: Api, tmp_path: Path) -> Shell:
-    return Shell(api, tmp_path)
+STUDIOS = {"SQLite and a folder": "api", "PostgreSQL and S3": "api_elsewhere"}
+"""The fixture of a studio that draws, by where it keeps its records and files."""
 
 
-@pytest.fixture(params=["small pictures", pytest.param("filament", marks=pytest.mark.renders)])
+@pytest.fixture(params=STUDIOS)
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
+    return Shell(request.getfixturevalue(STUDIOS[request.param]), tmp_path)
+
+
+@pytest.fixture(params=[*STUDIOS, pytest.param("filament", marks=pytest.mark.renders)])
 def rendering_shell(request: pytest.FixtureRequest, tmp_path: Path, workspace_templates: Path) -> Iterator[Shell]:
-    """A shell on a studio that draws, and on one that renders, if not in full size."""
-    if request.param == "small pictures":
-        yield Shell(request.getfixturevalue("api"), tmp_path)
+    """A shell on studios that draw, and on one that renders, if not in full size."""
+    if request.param in STUDIOS:
+        yield Shell(request.getfixturevalue(STUDIOS[request.param]), tmp_path)
         return
     studio = EmbeddedStudio(
         tmp_path / "data", workers=1, templates=workspace_templates, engine="small_engines:DraftFilamentEngine"

@@ -6,12 +6,15 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from studio_client import HERE, Api, client_of_embedded, eventually, ok, worker_at
 
 from glossi_sync.studio.embedded import EmbeddedStudio
-from glossi_sync.studio.engines import RenderRequest, Settings, SourceModel
+from glossi_sync.studio.engines import Settings
+from glossi_sync.studio.storage import FolderStorage
+from glossi_sync.studio.tasks import RenderTask, StoredModel
 from glossi_sync.studio.template import bundled_templates
 from glossi_sync.studio.workshop import WorkerCrashed, WorkerPool, WorkerTimedOut
 
@@ -87,9 +90,13 @@ def test_where_the_engine_cannot_run_all_else_works_and_a_job_says_what_mends_it
     assert mending in (tmp_path / "data" / "studio.log").read_text(encoding="utf-8")
 
 
-def request(folder: Path, *names: str) -> RenderRequest:
-    models = tuple(SourceModel(name, folder / "none.glb") for name in names)
-    return RenderRequest(models, bundled_templates()[0], Settings(), folder)
+def task(folder: Path, name: str) -> RenderTask:
+    depot = FolderStorage(folder).depot
+    key = f"workspaces/w/models/{uuid4()}/model.glb"
+    (folder / "model.glb").touch()
+    depot.put(folder / "model.glb", key)
+    models = (StoredModel(name, key),)
+    return RenderTask(models, bundled_templates()[0], Settings(), "workspaces/w/renders/job", str(uuid4()), depot)
 
 
 def test_a_job_without_an_end_is_stopped_with_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,11 +107,11 @@ def test_a_job_without_an_end_is_stopped_with_its_worker(tmp_path: Path, monkeyp
         try:
             await pool.check()
             with pytest.raises(WorkerTimedOut, match=r"more than 0\.5 seconds"):
-                await pool.render(request(tmp_path, f"wait for {tmp_path / 'godot'}"))
+                await pool.render(task(tmp_path, f"wait for {tmp_path / 'godot'}"))
             worker = worker_at(tmp_path / "godot")
             # So that the engine's import is not counted: of a new worker, as above.
             await pool.check()
-            assert len(await pool.render(request(tmp_path, "next"))) > 1
+            assert len(await pool.render(task(tmp_path, "next"))) > 1
             with pytest.raises(ProcessLookupError):
                 os.kill(worker, 0)
         finally:
@@ -118,7 +125,7 @@ def test_closing_ends_what_is_under_way(tmp_path: Path, monkeypatch: pytest.Monk
 
     async def work() -> None:
         pool = WorkerPool(1, engine="small_engines:DrawingEngine")
-        endless = asyncio.create_task(pool.render(request(tmp_path, f"wait for {tmp_path / 'godot'}")))
+        endless = asyncio.create_task(pool.render(task(tmp_path, f"wait for {tmp_path / 'godot'}")))
         await asyncio.to_thread(worker_at, tmp_path / "godot")
         await pool.close()
         with pytest.raises(WorkerCrashed):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from studio_client import InProcess, inside_studio
 
 from glossi_sync.service import wire
+from glossi_sync.studio.template import bundled_templates
 
 json_values = st.recursive(
     st.none()
@@ -47,6 +48,15 @@ requests = st.one_of(
     ),
     st.tuples(st.just(("POST", "/renders")), nearly(projectIds=ids, settings=render_settings)),
     st.tuples(
+        st.just(("POST", "/jobs")),
+        nearly(
+            models=st.lists(new_model, max_size=3),
+            templateId=st.sampled_from(["t", bundled_templates()[0].template_id]),
+            createProjects=booleans,
+            renderSettings=render_settings,
+        ),
+    ),
+    st.tuples(
         st.just(("PUT", "/webhooks")),
         nearly(url=st.just("https://shop.example/"), events=st.just(["model.failed"]), enabled=booleans),
     ),
@@ -79,7 +89,7 @@ def test_any_json_body(inside: InProcess, asked: tuple[tuple[str, str], Any]) ->
 @given(
     content=st.binary(max_size=40),
     content_type=st.sampled_from(["application/json", "application/json; charset=utf-16", "text/plain", ";", "a/b/c"]),
-    path=st.sampled_from(["/models", "/models/status", "/models/a/confirm", "/projects", "/renders"]),
+    path=st.sampled_from(["/models", "/models/status", "/models/a/confirm", "/projects", "/renders", "/jobs"]),
 )
 @settings(deadline=None, max_examples=100)
 def test_any_bytes(inside: InProcess, path: str, content: bytes, content_type: str) -> None:
@@ -88,7 +98,16 @@ def test_any_bytes(inside: InProcess, path: str, content: bytes, content_type: s
 
 @given(
     word=st.text(max_size=30) | st.binary(max_size=10).map(lambda raw: raw.decode("latin-1")),
-    path=st.sampled_from(["GET /renders/{}", "POST /renders/{}/retry", "POST /models/{}/confirm", "GET /files/{}"]),
+    path=st.sampled_from(
+        [
+            "GET /renders/{}",
+            "POST /renders/{}/retry",
+            "POST /models/{}/confirm",
+            "GET /jobs/{}",
+            "POST /jobs/{}/confirm",
+            "GET /files/{}",
+        ]
+    ),
 )
 @settings(deadline=None, max_examples=100)
 def test_any_id_in_a_path(inside: InProcess, path: str, word: str) -> None:

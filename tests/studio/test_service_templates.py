@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from studio_client import WORKSPACE_TEMPLATE, WORKSPACE_TEMPLATE_ID, Api, ok, refused
 
-PUBLIC = ["Dark Luxe", "Outdoor Scene", "Studio Light"]
+PUBLIC = ["Colour Pop", "Dark Luxe", "Outdoor Scene", "Studio Light", "Warm Interior", "White Catalogue"]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_kill_in_the_middle_of_everything_loses_nothing(tmp_path: Path) -> Non
         studio.end(signal.SIGKILL)
         assert gone(worker), "workers end with their server"
     # As if the kill had come while the job's files were moved to their place.
-    half_moved = (data / "files" / finished["renders"][0]["filePath"]).parents[1] / rendering / "half.png"
+    half_moved = (data / "files" / finished["renders"][0]["filePath"]).parents[2] / rendering / "half.png"
     half_moved.parent.mkdir()
     half_moved.touch()
 

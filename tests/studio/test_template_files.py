@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,16 @@ from hypothesis import strategies as st
 
 from glossi_sync.schema_files import load_schema
 from glossi_sync.studio import template as template_room
-from glossi_sync.studio.template import Template, TemplateError, bundled_templates, load_template, load_templates
+from glossi_sync.studio.template import (
+    Checks,
+    Keyframe,
+    Template,
+    TemplateError,
+    View,
+    bundled_templates,
+    load_template,
+    load_templates,
+)
 
 BUNDLED = sorted((Path(template_room.__file__).parent / "templates").glob("*.yaml"))
 
@@ -66,18 +76,20 @@ def test_each_template_of_the_package_follows_the_schema(path: Path) -> None:
 
 
 def test_the_package_brings_the_services_templates() -> None:
-    assert [template.name for template in bundled_templates()] == ["Dark Luxe", "Outdoor Scene", "Studio Light"]
-    assert len({template.template_id for template in bundled_templates()}) == 3
+    names = ["Colour Pop", "Dark Luxe", "Outdoor Scene", "Studio Light", "Warm Interior", "White Catalogue"]
+    assert [template.name for template in bundled_templates()] == names
+    assert len({template.template_id for template in bundled_templates()}) == 6
 
 
 @pytest.mark.parametrize("template", bundled_templates(), ids=lambda template: template.name)
 def test_each_template_of_the_package_can_be_worked_with(template: Template) -> None:
     names = [bookmark.name for bookmark in template.bookmarks]
-    assert len(names) >= 3
-    assert "Front View" in names
+    assert {"Front View", "Three Quarter", "Top View", "Detail"} <= set(names)
     assert template.floor.shadow > 0, "a floor that takes no shadow is none"
     assert template.lights, "without a light there is no shadow with an edge"
-    (spin,) = (shot for shot in template.shots if shot.name == "360 Spin")
+    spin, push = (next(shot for shot in template.shots if shot.name == name) for name in ("360 Spin", "Push In"))
+    assert push.view.fill < push.path[-1].view.fill <= 0.85, "it comes closer, and shows the product whole"
+    assert not push.loops
     assert spin.turn == 360
     assert spin.loops
     assert spin.frames == 96
@@ -200,6 +212,12 @@ bookmarks:
         (("name: Our Corner", "1: Our Corner"), "2:1: a key must be text"),
         (("name: Our Corner", "? [a]\n: b"), "2:3: a key must be text"),
         (("name: Our Corner", "name: 'Our Corner"), "2:7: "),
+        (("  gradient:\n    - {elevation: 0, color: [0.5, 0.5, 0.5]}", "  intensity: 2"), "3:1: environment: what surrounds the product is said by 'gradient' or by 'file'"),
+        (("  gradient:", "  file: sky.hdr\n  gradient:"), "3:1: environment: what surrounds the product is said by 'gradient' or by 'file'"),
+        (("  gradient:\n    - {elevation: 0, color: [0.5, 0.5, 0.5]}", "  intensity: 2\n  file: sky.hdr"), "5:3: environment.file: "),
+        (("bookmarks:", "shots:\n  - {name: A, path: [{at: 0.5}], to: {azimuth: 5}}\nbookmarks:"), "10:34: shots[0]: where the camera goes is said by 'to' or by 'path'"),
+        (("bookmarks:", "shots:\n  - {name: A, path: [{at: 1}, {at: 0.5}]}\nbookmarks:"), "10:15: shots[0].path: the stops must go upwards in at"),
+        (("bookmarks:", "shots:\n  - {name: A, path: [{at: 1, easing: slow}]}\nbookmarks:"), "10:30: shots[0].path[0].easing: 'slow' is not one of"),
         (("name: Our Corner", "name: &a [*a]"), "2:7: "),
         (("name: Our Corner", "---\nname: Our Corner"), "2:1: expected a single document"),
     ],
@@ -229,6 +247,32 @@ def test_a_colour_is_given_as_seen_or_in_linear_light(written: Written) -> None:
     (stop,) = template.backdrop.sweep
     assert stop.color == pytest.approx((0.21586,) * 3, abs=1e-5), "sRGB's middle grey, decoded"
     assert template.environment.gradient[0].color == (0.5, 0.5, 0.5)
+
+
+def test_a_place_of_a_path_keeps_what_it_does_not_change(written: Written) -> None:
+    text = """\
+shots:
+  - name: Round
+    azimuth: 10
+    fill: 0.5
+    path: [{at: 0.5, azimuth: 90, easing: out}, {at: 1, elevation: 40, fill: 0.8}]
+  - {name: Straight, fill: 0.5, to: {fill: 0.8, easing: linear}}
+  - {name: Around, azimuth: -180, to: {azimuth: 180}}
+"""
+    around, straight = (View(azimuth, 10, 24, fill, (0, 0)) for azimuth, fill in ((90, 0.5), (0, 0.8)))
+    first, second, third = load_template(written(MINIMAL + text)).shots
+    assert first.path == (
+        Keyframe(0.5, around, "out"),
+        Keyframe(1, replace(around, elevation=40, fill=0.8), "smooth"),
+    )
+    assert second.path == (Keyframe(1, straight, "linear"),)
+    assert (first.loops, second.loops, third.loops) == (False, False, True)
+
+
+def test_checks_are_the_usual_ones_but_for_what_a_file_says(written: Written) -> None:
+    assert load_template(written(MINIMAL)).checks == Checks()
+    relaxed = load_template(written(MINIMAL + "checks: {fill: 0, magenta: 1}\n")).checks
+    assert relaxed == replace(Checks(), fill=0, magenta=1)
 
 
 _keys = st.recursive(

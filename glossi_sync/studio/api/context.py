@@ -7,11 +7,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
+from weakref import WeakValueDictionary
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from glossi_sync.studio.api.errors import Refusal
+from glossi_sync.studio.delivering import Deliveries
+from glossi_sync.studio.events import Events
+from glossi_sync.studio.jobs import Jobs
 from glossi_sync.studio.records import Records
 from glossi_sync.studio.signing import UploadSigner
 from glossi_sync.studio.storage import Storage
@@ -58,11 +62,16 @@ class Studio:
     signer: UploadSigner
     templates: Templates
     work: Work
+    events: Events
+    jobs: Jobs
+    deliveries: Deliveries
     clock: Callable[[], float]
     new_id: Callable[[], str]
     upload_limit: int
     public_url: str | None
     audience: Audience
+    confirming: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """Held while a model, by its id, is confirmed."""
 
 
 async def _studio(request: Request) -> Studio:
@@ -88,9 +97,13 @@ def _one_line(text: str) -> str:
     return text
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_one_line)]
+# The constraints come first: they see to it, too, that the text is Unicode.
+_one_line_only = AfterValidator(_one_line), Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f]+$"})
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), *_one_line_only]
 """A name, a description: one line of at most 1000 characters."""
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200), *_one_line_only]
+ManyIds = Annotated[list[Id], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
+"""Ids, none of them twice; ``check_batch`` sees to that."""
 
 
 class Body(BaseModel):

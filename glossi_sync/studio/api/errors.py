@@ -14,8 +14,12 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from glossi_sync.service import wire
+from glossi_sync.studio.storage import StorageAway
 
 log = logging.getLogger(__name__)
+
+
+_RETRY_AFTER_SECONDS = 5
 
 
 class Refusal(HTTPException):
@@ -79,7 +83,17 @@ def install(app: FastAPI) -> None:
             return _invalid_json()
         status = HTTPStatus(error.status_code)
         message = f"{request.method} {request.url.path}: {status.phrase.lower()}"
-        return _response(status, status.name.lower(), message, error.headers)
+        headers = dict(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(request.app.allowed_methods(request.url.path)) or headers.get("Allow", "")
+        return _response(status, status.name.lower(), message, headers)
+
+    @app.exception_handler(StorageAway)
+    async def away(request: Request, error: StorageAway) -> JSONResponse:
+        # Nothing was done: every endpoint looks at the files before it changes a record.
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
+        return _response(503, "storage_unavailable", "the studio's storage cannot be used at the moment", headers)
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> JSONResponse:

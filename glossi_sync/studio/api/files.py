@@ -12,23 +12,19 @@ from fastapi.responses import StreamingResponse
 from glossi_sync.service import wire
 from glossi_sync.studio.api.context import TheStudio, TheWorkspace
 from glossi_sync.studio.api.errors import Refusal, documented
-from glossi_sync.studio.storage import StoredFile
+from glossi_sync.studio.storage import MEDIA_TYPES, StoredFile
 
 router = APIRouter(tags=["files"])
 
-_MEDIA_TYPES = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "mp4": "video/mp4",
-    "mov": "video/quicktime",
-    **wire.FILE_TYPES,
-}
-
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
+_CONTENT = {
+    media_type: {"schema": {"type": "string", "format": "binary"}}
+    for media_type in sorted({*MEDIA_TYPES.values(), "application/octet-stream"})
+}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"application/octet-stream": {}}},
-    206: {"description": "The range of the file that was asked for.", "content": {"application/octet-stream": {}}},
+    200: {"description": "The file.", "content": _CONTENT},
+    206: {"description": "The range of the file that was asked for.", "content": _CONTENT},
     304: {"description": "The file is the one that the client has (If-None-Match)."},
     **documented(_404="No such file.", _416="The range lies beyond the end of the file."),
 }
@@ -53,7 +49,7 @@ async def get_file(file_path: str, request: Request, studio: TheStudio, workspac
         status = 206
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
     headers["Content-Length"] = str(end - start)
-    media_type = _MEDIA_TYPES.get(file_path.rpartition(".")[2], "application/octet-stream")
+    media_type = MEDIA_TYPES.get(file_path.rpartition(".")[2], "application/octet-stream")
     content = _nothing() if request.method == "HEAD" else studio.storage.read(file.key, start, end)
     return StreamingResponse(content, status, headers, media_type)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
@@ -12,7 +12,7 @@ from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
 from glossi_sync.studio.api.context import Body, Id, Text, TheStudio, TheWorkspace, check_length
 from glossi_sync.studio.api.errors import Refusal, documented
-from glossi_sync.studio.api.uploads import upload_url
+from glossi_sync.studio.api.uploads import settled_uploads, upload_urls
 from glossi_sync.studio.storage import model_key
 
 router = APIRouter(tags=["models"])
@@ -62,6 +62,27 @@ class ModelState(BaseModel):
     errorMessage: str | None = None
 
 
+class Facts(BaseModel):
+    triangles: int
+    vertices: int = 0
+    materials: int
+    textures: int
+    animations: int
+    variants: list[str]
+    extensions: list[str] = []
+    minimum: list[float]
+    maximum: list[float]
+
+
+class ModelDetails(ModelState):
+    fileName: str
+    fileType: wire.FileType
+    filePath: str
+    glbFilePath: str | None = None
+    thumbnailUrl: str | None = None
+    facts: Facts | None = None
+
+
 class ModelStates(BaseModel):
     models: list[ModelState]
     allReady: bool
@@ -76,16 +97,17 @@ async def create_models(
     check_length(len(body.models), "models")
     now = studio.clock()
     made = [_new_row(model, studio.new_id(), workspace_id, now) for model in body.models]
+    urls = await upload_urls(studio, request, made)
     await studio.records.write(lambda connection: rows.add_models(connection, made))
     return CreatedModels(
         models=[
             CreatedModel(
                 modelId=model.model_id,
                 name=model.name,
-                uploadUrl=upload_url(studio, request, model),
+                uploadUrl=upload_url,
                 uploadKey=model.file_path,
             )
-            for model in made
+            for model, upload_url in zip(made, urls, strict=True)
         ]
     )
 
@@ -118,6 +140,37 @@ async def model_status(body: QueryModels, studio: TheStudio, workspace_id: TheWo
     return ModelStates(models=states, allReady=not missing and all(state.ready for state in states), notFound=missing)
 
 
+@router.get(
+    wire.MODEL_PATH,
+    response_model_exclude_none=True,
+    responses=documented(_404="No such model."),
+)
+async def model_details(
+    model_id: Annotated[Id, Path(alias="modelId")], request: Request, studio: TheStudio, workspace_id: TheWorkspace
+) -> ModelDetails:
+    """Everything that the studio knows of a model: its files, its thumbnail, its facts. The studio's own: the hosted
+    service has no such call."""
+    found = await studio.records.read(lambda connection: rows.models(connection, workspace_id, [model_id]))
+    model = found.get(model_id)
+    if model is None:
+        raise _no_model(model_id)
+    origin = (studio.public_url or str(request.base_url)).rstrip("/")
+    thumbnail = model.thumbnail_path and wire.FILES_PATH.replace("{filePath}", model.thumbnail_path)
+    return ModelDetails(
+        **_state(model).model_dump(),
+        fileName=model.file_name,
+        fileType=cast(wire.FileType, model.file_type),
+        filePath=model.file_path,
+        glbFilePath=model.glb_path,
+        thumbnailUrl=thumbnail and f"{origin}{wire.API_PREFIX}{thumbnail}",
+        facts=None if model.facts is None else Facts(**model.facts),
+    )
+
+
+def _no_model(model_id: str) -> Refusal:
+    return Refusal(404, "model_not_found", f"there is no model {model_id} in this workspace")
+
+
 def _state(model: rows.Model) -> ModelState:
     return ModelState(
         modelId=model.model_id,
@@ -141,7 +194,7 @@ async def confirm_upload(
         model_id
     )
     if model is None:
-        raise Refusal(404, "model_not_found", f"there is no model {model_id} in this workspace")
+        raise _no_model(model_id)
     if body.fileType != model.file_type:
         raise Refusal(
             409,
@@ -150,14 +203,9 @@ async def confirm_upload(
             f" confirm it as {model.file_type}, or make a new record",
         )
     if model.confirmed_at is None:
-        if await studio.storage.find(model.file_path) is None:
-            raise Refusal(
-                409,
-                "not_uploaded",
-                f"nothing was uploaded yet for the model {model.name!r}: PUT its file to the uploadUrl first",
-            )
-        if await studio.records.write(lambda connection: _confirm(connection, model_id, now)):
-            studio.work.add_model(model_id)
+        async with settled_uploads(studio, workspace_id, [model]):
+            if await studio.records.write(lambda connection: _confirm(connection, model_id, now)):
+                studio.work.add_model(model_id)
     return ConfirmedModel(modelId=model_id, name=model.name, status=model.status, filePath=model.file_path)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
-from glossi_sync.studio.api.context import Body, Id, Text, TheStudio, TheWorkspace, check_batch, some
+from glossi_sync.studio.api.context import Body, Id, ManyIds, Text, TheStudio, TheWorkspace, check_batch, some
 from glossi_sync.studio.api.errors import Refusal, documented
 
 router = APIRouter(tags=["projects"])
@@ -18,7 +16,7 @@ router = APIRouter(tags=["projects"])
 
 class CreateProjects(Body):
     name: Text | None = None
-    modelIds: Annotated[list[Id], Field(min_length=1)]
+    modelIds: ManyIds
     templateId: Id
     createPerModel: bool = False
 
@@ -69,9 +67,11 @@ async def create_projects(body: CreateProjects, studio: TheStudio, workspace_id:
             for project_id, group in zip(ids, groups, strict=True)
         ]
         rows.add_projects(connection, projects)
+        studio.events.projects_created(connection, projects, now)
         return projects
 
     made = await studio.records.write(make)
+    studio.deliveries.wake(workspace_id)
     return Projects(
         projects=[
             Project(

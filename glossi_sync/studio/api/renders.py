@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import Connection
 
 from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
-from glossi_sync.studio.api.context import Body, Id, TheStudio, TheWorkspace, check_batch, some
+from glossi_sync.studio.api.context import Body, Id, ManyIds, TheStudio, TheWorkspace, check_batch, some
 from glossi_sync.studio.api.errors import Refusal, documented
 
 router = APIRouter(tags=["renders"])
 
-Quality = Annotated[int, Field(ge=0, le=2)]
+
+def _whole(number: object) -> object:
+    # In JSON 2.0 is the same number as 2.
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Quality = Annotated[int, Field(ge=0, le=2), BeforeValidator(_whole)]
 
 
 class RenderSettings(Body):
@@ -33,7 +39,7 @@ class RenderSettings(Body):
 
 
 class StartRenders(Body):
-    projectIds: Annotated[list[Id], Field(min_length=1)]
+    projectIds: ManyIds
     settings: RenderSettings = RenderSettings()
 
 

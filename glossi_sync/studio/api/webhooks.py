@@ -53,7 +53,10 @@ class WebhookWithSecret(Webhook):
 
 @router.put(wire.WEBHOOKS_PATH, response_model_exclude_none=True)
 async def put_webhook(body: PutWebhook, studio: TheStudio, workspace_id: TheWorkspace) -> WebhookWithSecret:
-    """Make or change the workspace's webhook. It keeps its id and its secret, which is shown here alone."""
+    """Make or change the workspace's webhook. It keeps its id and its secret, which is shown here alone.
+
+    Any http or https URL is taken; where the studio may deliver to is judged at each delivery, which then tells.
+    """
     now = studio.clock()
     new = rows.Webhook(
         workspace_id=workspace_id,

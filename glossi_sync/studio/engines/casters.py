@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glossi_sync.studio.engines import EngineError, SourceModel
+from glossi_sync.studio.engines.flat_normals import with_normals
 from glossi_sync.studio.engines.framing import Outline, Stand
 from glossi_sync.studio.engines.glb import BrokenGlb, Glb, caster, read_glb
 from glossi_sync.studio.engines.pictures import passes
@@ -96,6 +97,7 @@ class CasterScene:
         except BrokenGlb as error:
             raise EngineError(f"the model '{source.name}' {error}. Upload the file again") from error
         try:
+            glb = with_normals(glb)
             black = caster(glb)
         except (AttributeError, TypeError, ValueError, LookupError) as error:
             raise EngineError(
@@ -111,6 +113,12 @@ class CasterScene:
 
     def outline(self, model: filly.Model, transforms: Iterable[NDArray[np.float64]], stand: Stand) -> Outline | None:
         """How a model lies in a frame, over all of the given transforms together."""
+        return outline_of(self.silhouette(model, transforms, stand))
+
+    def silhouette(
+        self, model: filly.Model, transforms: Iterable[NDArray[np.float64]], stand: Stand
+    ) -> NDArray[np.bool_]:
+        """Where a model is in a frame (rows, columns), over all of the given transforms together."""
         width = _MEASURE if stand.aspect >= 1 else round(_MEASURE * stand.aspect)
         height = round(_MEASURE / stand.aspect) if stand.aspect >= 1 else _MEASURE
         self._camera.position = stand.position
@@ -121,15 +129,7 @@ class CasterScene:
         for transform in transforms:
             model.transform = transform
             seen |= self._drawn(width, height) < 250
-        rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-        if not len(rows):
-            return None
-        return Outline(
-            left=columns[0] / width * 2 - 1,
-            right=(columns[-1] + 1) / width * 2 - 1,
-            bottom=1 - (rows[-1] + 1) / height * 2,
-            top=1 - rows[0] / height * 2,
-        )
+        return seen
 
     def add(self, product: Product) -> filly.Model:
         """Put a product's shape into the scene."""
@@ -273,6 +273,20 @@ class CasterScene:
         self._camera.look_at((0.0, 0.0, 0.0))
         self._camera.set_orthographic(left=-edge, right=edge, bottom=-edge, top=edge, near=1.0, far=9.0)
         return self._drawn(_MEASURE, _MEASURE) < 250
+
+
+def outline_of(seen: NDArray[np.bool_]) -> Outline | None:
+    """The extent of a silhouette; None where nothing is seen."""
+    height, width = seen.shape
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if not len(rows):
+        return None
+    return Outline(
+        left=columns[0] / width * 2 - 1,
+        right=(columns[-1] + 1) / width * 2 - 1,
+        bottom=1 - (rows[-1] + 1) / height * 2,
+        top=1 - rows[0] / height * 2,
+    )
 
 
 def _smoothed(planes: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

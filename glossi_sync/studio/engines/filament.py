@@ -11,32 +11,43 @@ import platform
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glossi_sync.studio.engines import EngineError, EngineUnavailable, RenderedFile, RenderRequest
-from glossi_sync.studio.engines.framing import NothingInView, Outline, Stand, blend, frame
+from glossi_sync.studio.engines.darkroom import Darkroom
+from glossi_sync.studio.engines.framing import (
+    NothingInView,
+    Outline,
+    Stand,
+    frame,
+    moment,
+    reach_of,
+    shot_view,
+    stands_along,
+)
 from glossi_sync.studio.engines.glb import Glb
+from glossi_sync.studio.engines.inspection import Asked, faults, is_magenta
 from glossi_sync.studio.engines.light_probe import light_probe
 from glossi_sync.studio.engines.naming import display_name, file_name, variant_labels
 from glossi_sync.studio.engines.panorama import light_samples
-from glossi_sync.studio.engines.pictures import write_png
-from glossi_sync.studio.engines.video import CODECS, Codec, write_video
-from glossi_sync.studio.template import Environment, Shot, View
+from glossi_sync.studio.engines.pictures import Negative, Pixels, write_png
+from glossi_sync.studio.engines.video import CODECS, Codec, VideoWriter
+from glossi_sync.studio.template import Environment, Shot, Template, View
 
 if TYPE_CHECKING:  # At run time they are imported when a job is rendered: they need filly, which may be missing.
     import filly
 
     from glossi_sync.studio.engines.casters import CasterScene, Product
-    from glossi_sync.studio.engines.stage import BeautyScene
+
 
 SIZES: tuple[tuple[int, int], ...] = ((1280, 720), (1920, 1080), (3840, 2160))
 """Width and height by imageQuality and videoResolution: 720p, 1080p, 4K (guide, "Render Settings Explained")."""
@@ -77,11 +88,12 @@ class Draft:
     size: tuple[int, int]
     passes: int = 2
     shadows: int = 8
+    patch: int = 192
 
     @property
     def effort(self) -> Effort:
         """The same for stills and frames."""
-        return Effort(self.passes, self.shadows, patch=192)
+        return Effort(self.passes, self.shadows, self.patch)
 
 
 class FilamentEngine:
@@ -89,8 +101,9 @@ class FilamentEngine:
 
     name = "filament"
 
-    def __init__(self, draft: Draft | None = None) -> None:
+    def __init__(self, draft: Draft | None = None, stage: StageMaker | None = None) -> None:
         self._draft = draft
+        self._stage = stage
 
     def check(self) -> None:
         """Try in a process of its own whether Filament finds OpenGL here: a missing driver may take a process along.
@@ -124,14 +137,50 @@ class FilamentEngine:
             if value not in (0, 1, 2):
                 raise EngineError(f"{kind} is {value}; it must be 0, 1 or 2")
         with _workbench() as bench:
-            return _Job(bench, request, self._draft).run()
+            return _Job(bench, request, self._draft, self._stage).run()
+
+
+class Placed(Protocol):
+    """A product on a stage."""
+
+    transform: NDArray[np.float64]
+    """From its own units to the stage (4, 4)."""
+
+    def apply_variant(self, index: int, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Stage(Protocol):
+    """A template's set, where a job's pictures are taken: Filament's own (``stage``), or another renderer's."""
+
+    template: Template
+
+    def add(self, product: Product, scale: float) -> tuple[Closable, Placed]: ...
+
+    def light_floor(self, light: NDArray[np.float32]) -> None: ...
+
+    def draw(self, stand: Stand, azimuth: float, size: tuple[int, int], count: int) -> Negative: ...
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+StageMaker = Callable[[Template], AbstractContextManager[Stage]]
+
+Look = Callable[[Pixels], None]
+"""A look at a finished picture: it raises EngineError where that is not fit to be seen."""
 
 
 class _Job:
     """One request on its way; the loops, and what they share."""
 
-    def __init__(self, bench: _Workbench, request: RenderRequest, draft: Draft | None) -> None:
+    def __init__(
+        self, bench: _Workbench, request: RenderRequest, draft: Draft | None, stage: StageMaker | None
+    ) -> None:
         self._bench = bench
+        self._stage = stage
         self._template = request.template
         self._folder = request.folder
         settings = self._settings = request.settings
@@ -143,6 +192,7 @@ class _Job:
         self._still_effort = draft.effort if draft else _STILLS[settings.image_quality]
         self._frame_effort = draft.effort if draft else _FRAMES[settings.video_quality]
         self._taken: set[str] = set()
+        self._darkroom = Darkroom()
 
     def run(self) -> tuple[RenderedFile, ...]:
         """Every picture and video of the job, ordered by camera, then by look."""
@@ -167,7 +217,7 @@ class _Job:
                 for row, camera in enumerate(cameras)
                 for column, label in enumerate(columns)
             }
-            with self._set() as beauty:
+            with self._darkroom, self._set() as beauty:
                 column = 0
                 for product, looks in zip(products, labels, strict=True):
                     with _loaded(casters, beauty, product, scale) as cast:
@@ -202,9 +252,13 @@ class _Job:
         return CODECS[self._settings.video_quality]
 
     @contextmanager
-    def _set(self) -> Iterator[BeautyScene]:
+    def _set(self) -> Iterator[Stage]:
         from glossi_sync.studio.engines.stage import BeautyScene
 
+        if self._stage is not None:
+            with self._stage(self._template) as stage:
+                yield stage
+            return
         beauty = BeautyScene(
             self._bench.renderer,
             self._template,
@@ -216,35 +270,78 @@ class _Job:
         finally:
             beauty.close()
 
-    def _still(self, beauty: BeautyScene, cast: _Cast, stand: Stand, view: View, name: str) -> None:
+    def _still(self, beauty: Stage, cast: _Cast, stand: Stand, view: View, name: str) -> None:
         effort = self._still_effort
         cast.turn(0.0, effort)
-        picture = beauty.draw(stand, view.azimuth, self._still_size, effort.passes)
-        write_png(picture, self._folder / name)
+        negative = beauty.draw(stand, view.azimuth, self._still_size, effort.passes)
+        look = self._look(cast, stand, view, f"the picture '{name}'")
 
-    def _video(self, beauty: BeautyScene, cast: _Cast, shot: Shot, stands: list[Stand], name: str) -> str:
+        def finish() -> None:
+            picture = negative.developed()
+            look(picture)
+            write_png(picture, self._folder / name)
+
+        self._darkroom.give(finish)
+
+    def _video(self, beauty: Stage, cast: _Cast, shot: Shot, stands: list[Stand], name: str) -> str:
         effort = self._frame_effort
+        if not shot.turn:  # Its shadow is made once, and may be as fine as a still's.
+            effort = replace(effort, shadows=self._still_effort.shadows, patch=self._still_effort.patch)
+        looked_at = {0, shot.frames // 2, shot.frames - 1}
+        writer = VideoWriter(self._folder / name, self._codec, *self._frame_size, shot.frames_per_second)
+        with writer as video, Darkroom() as darkroom:
+            for index in range(shot.frames):
+                cast.turn(_turned(shot, index), effort)
+                stand, view = stands[index % len(stands)], shot_view(shot, index)
+                negative = beauty.draw(stand, view.azimuth, self._frame_size, effort.passes)
+                look = None
+                if index in looked_at:
+                    look = self._look(cast, stand, view, f"frame {index + 1} of the video '{name}'", moves=True)
 
-        def draw(index: int) -> NDArray[np.uint8]:
-            cast.turn(_turned(shot, index), effort)
-            stand, azimuth = stands[index % len(stands)], shot_view(shot, index).azimuth
-            return beauty.draw(stand, azimuth, self._frame_size, effort.passes)
+                def finish(negative: Negative = negative, look: Look | None = look) -> None:
+                    picture = negative.developed()
+                    if look is not None:
+                        look(picture)
+                    video.add(picture)
 
-        path = self._folder / name
-        write_video(
-            path, self._codec, self._frame_size, draw, frames_per_second=shot.frames_per_second, frames=shot.frames
-        )
+                darkroom.give(finish)
         return self._codec.file_type
+
+    def _look(self, cast: _Cast, stand: Stand, view: View, what: str, *, moves: bool = False) -> Look:
+        """A look at a picture that was taken just now, for when it is developed.
+
+        It raises EngineError, with the reason, where the picture is not fit to be seen.
+        """
+        # Of a product that turns and a camera that moves, the frame suits the widest moment alone.
+        asked = Asked(view, alone=len(self._sources) == 1 and not moves, magenta=cast.magenta)
+        silhouette, checks = cast.silhouette(stand), self._template.checks
+
+        def look(picture: Pixels) -> None:
+            found = list(faults(picture, silhouette, asked, checks))
+            if found:
+                raise EngineError(
+                    f"{what} did not come out well: {'; '.join(found)}. Look at the model, use another template, or "
+                    "let a template of your own allow it (its 'checks')"
+                )
+
+        return look
 
 
 class _Cast:
     """One product on the set: turned, dressed, and its shadow laid on the floor; each only when it changes."""
 
-    def __init__(self, casters: CasterScene, beauty: BeautyScene, product: Product, scale: float) -> None:
+    def __init__(self, casters: CasterScene, beauty: Stage, product: Product, scale: float) -> None:
         self._casters, self._beauty, self._product, self._scale = casters, beauty, product, scale
         self._shape = casters.add(product)
         self._asset, self._model = beauty.add(product, scale)
         self._lit: tuple[float, Effort] | None = None
+        self.magenta = any(is_magenta(color).any() for color in base_colors(product.glb))
+
+    def silhouette(self, stand: Stand) -> NDArray[np.bool_]:
+        """Where the product is, as it was turned last, in the frame seen from a stand."""
+        assert self._lit is not None
+        placed = self._product.placed(self._scale, self._lit[0])
+        return self._casters.silhouette(self._shape, (placed,), stand)
 
     def wear(self, variant: int | None) -> None:
         """Put on a material variant by its index; None leaves the file's own look."""
@@ -269,7 +366,7 @@ class _Cast:
 
 
 @contextmanager
-def _loaded(casters: CasterScene, beauty: BeautyScene, product: Product, scale: float) -> Iterator[_Cast]:
+def _loaded(casters: CasterScene, beauty: Stage, product: Product, scale: float) -> Iterator[_Cast]:
     cast = _Cast(casters, beauty, product, scale)
     try:
         yield cast
@@ -295,11 +392,13 @@ class _Framed:
     def shot(self, shot: Shot, size: tuple[int, int]) -> list[Stand]:
         """The stand of each frame; a single one where the camera stands still."""
         turns = tuple(shot.turn * k / _TURN_VIEWS for k in range(_TURN_VIEWS)) if shot.turn else (0.0,)
-        if shot.to is None:
-            return [self._stand(shot.view, size, turns)]
-        stands = [self._stand(shot_view(shot, index), size, (_turned(shot, index),)) for index in range(shot.frames)]
+        stands = stands_along(shot, lambda view: self._stand(view, size, turns))
+        if len(stands) == 1:
+            return stands
+        outlines = (self._outline(stand, (_turned(shot, index),)) for index, stand in enumerate(stands))
+        reaches = [reach_of(outline) for outline in outlines if outline is not None]
         # One reach for all of them: frames of one size are drawn on one canvas.
-        reach = max(s.reach[0] for s in stands), max(s.reach[1] for s in stands)
+        reach = max(across for across, _ in reaches), max(upwards for _, upwards in reaches)
         return [replace(stand, reach=reach) for stand in stands]
 
     def close(self) -> None:
@@ -340,16 +439,15 @@ def variant_names(glb: Glb) -> tuple[str, ...]:
     return tuple(str(variant.get("name", "")) for variant in extension.get("variants", ()))
 
 
-def shot_view(shot: Shot, index: int) -> View:
-    """A shot's view at one of its frames."""
-    if shot.to is None:
-        return shot.view
-    return blend(shot.view, shot.to, index / max(1, shot.frames - 1))
+def base_colors(glb: Glb) -> Iterator[NDArray[np.float64]]:
+    """The colours (3), 0 to 255, that a file's materials name; what their textures hold is not among them."""
+    for material in glb.document.get("materials", ()):
+        surface = material.get("pbrMetallicRoughness", {})
+        yield np.array(surface.get("baseColorFactor", (1, 1, 1, 1))[:3], np.float64) * 255
 
 
 def _turned(shot: Shot, index: int) -> float:
-    # A whole turn ends one step before its beginning, so that the video loops without a stutter.
-    return shot.turn * index / (shot.frames if shot.loops else max(1, shot.frames - 1))
+    return shot.turn * moment(shot, index)
 
 
 def _nothing(request: RenderRequest) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glossi_sync.studio.engines.panorama import direction
-from glossi_sync.studio.template import View
+from glossi_sync.studio.template import Easing, Shot, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,9 @@ class Outline:
 
 _ROOM = 0.03
 """Left around an outline: for its being measured in coarse pixels, and at some positions of a turn only."""
+
+_DEGREES_A_PIECE = 15.0
+"""How far a moving camera turns from one place that it is fitted at to the next."""
 
 _NEAREST = 1.02
 """A camera's distance from the middle of a product of radius 1 that it does not stand in."""
@@ -130,24 +133,107 @@ def frame(view: View, aspect: float, centre: NDArray[np.float64], measure: Measu
     if outline is None:
         raise NothingInView
     if view.aim == (0.0, 0.0) and view.fill <= whole:
-        return replace(stand, reach=_reach(outline))
+        return replace(stand, reach=reach_of(outline))
     return _closer(stand, view, whole, outline)
 
 
-def blend(first: View, last: View, t: float) -> View:
-    """The view between two, ``t`` from 0 to 1; it eases in and out."""
-    s = t * t * (3 - 2 * t)
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A shot's way between two of its places: from ``view`` to ``to``, from ``begin`` to ``end`` of its time."""
 
-    def mix(a: float, b: float) -> float:
-        return a + (b - a) * s
+    view: View
+    to: View
+    begin: float
+    end: float
+    easing: Easing
 
-    return View(
-        azimuth=mix(first.azimuth, last.azimuth),
-        elevation=mix(first.elevation, last.elevation),
-        field_of_view=mix(first.field_of_view, last.field_of_view),
-        fill=mix(first.fill, last.fill),
-        aim=(mix(first.aim[0], last.aim[0]), mix(first.aim[1], last.aim[1])),
+    def eased(self, time: float) -> float:
+        """How far the camera has come at a time: 0 to 1."""
+        t = float(np.clip((time - self.begin) / (self.end - self.begin), 0.0, 1.0))
+        return {"smooth": t * t * (3 - 2 * t), "linear": t, "in": t * t, "out": t * (2 - t)}[self.easing]
+
+    def at(self, way: float) -> View:
+        """The view after a share of the way."""
+
+        def mix(a: float, b: float) -> float:
+            return a + (b - a) * way
+
+        first, last = self.view, self.to
+        return View(
+            azimuth=mix(first.azimuth, last.azimuth),
+            elevation=mix(first.elevation, last.elevation),
+            field_of_view=mix(first.field_of_view, last.field_of_view),
+            fill=mix(first.fill, last.fill),
+            aim=(mix(first.aim[0], last.aim[0]), mix(first.aim[1], last.aim[1])),
+        )
+
+
+def legs(shot: Shot) -> tuple[Leg, ...]:
+    """The legs of a shot's path, in order; none where its camera stands still."""
+    result: list[Leg] = []
+    view, begin = shot.view, 0.0
+    for stop in shot.path:
+        result.append(Leg(view, stop.view, begin, stop.at, stop.easing))
+        view, begin = stop.view, stop.at
+    return tuple(result)
+
+
+def moment(shot: Shot, index: int) -> float:
+    """The time of a shot's frame, from 0 to 1; a loop ends one step before its beginning, and does not stutter."""
+    return index / (shot.frames if shot.loops else max(1, shot.frames - 1))
+
+
+def shot_view(shot: Shot, index: int) -> View:
+    """A shot's view at one of its frames."""
+    time = moment(shot, index)
+    view = shot.view
+    for leg in legs(shot):
+        if time >= leg.begin:
+            view = leg.at(leg.eased(time))
+    return view
+
+
+def stands_along(shot: Shot, fit: Callable[[View], Stand]) -> list[Stand]:
+    """The stand of each of a shot's frames, ``fit`` giving that of a view; ``reach`` is left at all of the frame.
+
+    A stand is fitted within a few pixels, which would tremble from frame to frame. So it is fitted at a few places of
+    the path, and what lies between them follows a smooth curve.
+    """
+    curves: list[tuple[Leg, NDArray[np.float64]]] = []
+    last: Stand | None = None
+    for leg in legs(shot):
+        turned = max(abs(leg.to.azimuth - leg.view.azimuth), abs(leg.to.elevation - leg.view.elevation))
+        pieces = 1 + int(turned // _DEGREES_A_PIECE)
+        fitted = [last or fit(leg.view), *(fit(leg.at(piece / pieces)) for piece in range(1, pieces + 1))]
+        last = fitted[-1]
+        curves.append((leg, np.array([(*stand.target, np.log(stand.distance)) for stand in fitted])))
+    if last is None:
+        return [fit(shot.view)]
+    stands: list[Stand] = []
+    for index in range(shot.frames):
+        time = moment(shot, index)
+        leg, knots = next(((leg, knots) for leg, knots in curves if time <= leg.end), curves[-1])
+        way = leg.eased(time)
+        view = leg.at(way)
+        x, y, z, distance = _on_curve(knots, way)
+        back = direction(view.azimuth, float(np.clip(view.elevation, -89.9, 89.9)))
+        stands.append(_stand(np.array((x, y, z)), back, float(np.exp(distance)), view.field_of_view, last.aspect))
+    return stands
+
+
+def _on_curve(knots: NDArray[np.float64], way: float) -> NDArray[np.float64]:
+    """A point of a smooth curve (Catmull-Rom) through evenly spaced knots (n, k); a straight line through two."""
+    pieces = len(knots) - 1
+    piece = min(int(way * pieces), pieces - 1)
+    t = way * pieces - piece
+    slopes = np.gradient(knots, axis=0)
+    result: NDArray[np.float64] = (
+        (2 * t**3 - 3 * t**2 + 1) * knots[piece]
+        + (t**3 - 2 * t**2 + t) * slopes[piece]
+        + (3 * t**2 - 2 * t**3) * knots[piece + 1]
+        + (t**3 - t**2) * slopes[piece + 1]
     )
+    return result
 
 
 def nudged(stand: Stand, pixels: tuple[float, float], height: int) -> Stand:
@@ -170,7 +256,8 @@ def _stand(
     )
 
 
-def _reach(outline: Outline) -> tuple[float, float]:
+def reach_of(outline: Outline) -> tuple[float, float]:
+    """How far from the frame's centre an outline goes, with a little room around it (``Stand.reach``)."""
     across, upwards = max(-outline.left, outline.right), max(-outline.bottom, outline.top)
     return min(1.0, across + _ROOM), min(1.0, upwards + _ROOM)
 

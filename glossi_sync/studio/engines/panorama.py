@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from glossi_sync.studio.template import Environment, Light, Template
+from glossi_sync.studio.template import Environment, EnvironmentPicture, GradientStop, Light, Template
 
 _GOLDEN = 0.6180339887498949
 """The step of the one-dimensional Kronecker sequence: any prefix covers the interval evenly."""
@@ -66,12 +66,10 @@ def panorama_directions(height: int, rotation: float = 0.0) -> tuple[NDArray[np.
 
 def panorama(environment: Environment, height: int = 256) -> NDArray[np.float32]:
     """The environment's radiance in every direction."""
-    elevation = 90.0 - (np.arange(height) + 0.5) * 180.0 / height
-    stops = environment.gradient
-    rows = np.stack(
-        [np.interp(elevation, [s.elevation for s in stops], [s.color[c] for s in stops]) for c in range(3)], axis=-1
-    )
-    pixels = np.repeat(rows[:, None, :], 2 * height, axis=1)
+    if environment.picture is not None:
+        pixels = _photographed(environment.picture, height, environment.rotation)
+    else:
+        pixels = _gradient(environment.gradient, height)
     towards, _ = panorama_directions(height, environment.rotation)
     for box in environment.soft_boxes:
         centre = direction(box.azimuth, box.elevation)
@@ -86,6 +84,23 @@ def panorama(environment: Environment, height: int = 256) -> NDArray[np.float32]
             inside = inside * _soft_step(np.degrees(np.arcsin(towards[..., 1])), min(box.feather, 5.0))
         pixels += (inside * (ahead > 0))[..., None] * np.array(box.radiance)
     return (pixels * environment.intensity).astype(np.float32)
+
+
+def _gradient(stops: tuple[GradientStop, ...], height: int) -> NDArray[np.float64]:
+    elevation = 90.0 - (np.arange(height) + 0.5) * 180.0 / height
+    rows = np.stack(
+        [np.interp(elevation, [s.elevation for s in stops], [s.color[c] for s in stops]) for c in range(3)], axis=-1
+    )
+    return np.repeat(rows[:, None, :], 2 * height, axis=1)
+
+
+def _photographed(picture: EnvironmentPicture, height: int, rotation: float) -> NDArray[np.float64]:
+    """A picture turned and made smaller; its own height is a multiple of ``height``."""
+    pixels = np.frombuffer(picture.pixels, "<f2").reshape(picture.height, 2 * picture.height, 3).astype(np.float64)
+    pixels = np.roll(pixels, round(rotation / 360 * 2 * picture.height), axis=1)
+    each = picture.height // height
+    mean: NDArray[np.float64] = pixels.reshape(height, each, 2 * height, each, 3).mean(axis=(1, 3))
+    return mean
 
 
 @lru_cache(maxsize=16)

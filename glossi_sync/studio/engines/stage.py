@@ -22,7 +22,7 @@ from glossi_sync.studio.engines.framing import Stand, nudged
 from glossi_sync.studio.engines.glb import rescaled
 from glossi_sync.studio.engines.mirror import Mirror
 from glossi_sync.studio.engines.panorama import direction, disc
-from glossi_sync.studio.engines.pictures import Accumulator, Pixels, Radiance, developed, passes
+from glossi_sync.studio.engines.pictures import Accumulator, Negative, Radiance, passes
 from glossi_sync.studio.engines.sweep import SweepMesh, border, grain, sweep_colors, sweep_mesh
 from glossi_sync.studio.engines.tone import radiance_for
 from glossi_sync.studio.template import Light, Template, ToneMapping
@@ -38,8 +38,8 @@ _WANDERING = 0.4
 """How far a distant light moves from pass to pass, as a share of its size."""
 _STEP = 16
 """Pixels in which frames are cut: few sizes, few canvases."""
-_CANVASES_KEPT = 8
-"""In 4K, each takes some 150 MB."""
+_PIXELS_KEPT = 24_000_000
+"""Of all canvases together; each pixel takes some 40 bytes. Three whole ones in 4K, a dozen in 1080p."""
 
 _TONE_MAPPINGS: dict[ToneMapping, str] = {"neutral": "pbr_neutral", "filmic": "filmic", "linear": "linear"}
 
@@ -138,7 +138,7 @@ class BeautyScene:
             self._floor.close()
         self._floor = fresh
 
-    def draw(self, stand: Stand, azimuth: float, size: tuple[int, int], count: int) -> Pixels:
+    def draw(self, stand: Stand, azimuth: float, size: tuple[int, int], count: int) -> Negative:
         """One picture in ``count`` passes seen from a stand; the backdrop's glow lies opposite of ``azimuth``.
 
         Where the frame shows floor and backdrop alone, both smooth, fewer and simpler passes look the same.
@@ -153,17 +153,12 @@ class BeautyScene:
             self._sweep.visible = True
         inner, inner_size = _inner(stand, size)
         if inner_size[0] * inner_size[1] > 0.7 * size[0] * size[1]:
-            return developed(self._mean(stand, size, count))
+            return Negative(self._mean(stand, size, count), self.template.white_point)
         self._show_product(False)
-        plate_passes = max(1, min(3, count // 2))
-        if self._smooth(stand, size):
-            picture = _enlarged(self._mean(stand, (size[0] // 2, size[1] // 2), plate_passes))
-        else:
-            picture = self._mean(stand, size, plate_passes)
+        half = self._smooth(stand, size)
+        plate = self._mean(stand, (size[0] // 2, size[1] // 2) if half else size, max(1, min(3, count // 2)))
         self._show_product(True)
-        left, top = (size[0] - inner_size[0]) // 2, (size[1] - inner_size[1]) // 2
-        picture[top : top + inner_size[1], left : left + inner_size[0]] = self._mean(inner, inner_size, count)
-        return developed(picture)
+        return Negative(plate, self.template.white_point, half, middle=self._mean(inner, inner_size, count))
 
     def _smooth(self, stand: Stand, size: tuple[int, int]) -> bool:
         """Whether what lies around the product has nothing in it that half as many pixels would not show."""
@@ -221,7 +216,7 @@ class BeautyScene:
 
     def _canvas(self, size: tuple[int, int]) -> tuple[filly.RenderTarget, Accumulator]:
         if size not in self._canvases:
-            if len(self._canvases) >= _CANVASES_KEPT:
+            if sum(width * height for width, height in (*self._canvases, size)) > _PIXELS_KEPT:
                 self._clear_canvases()
             target = self._renderer.create_render_target(width=size[0], height=size[1])
             self._canvases[size] = target, Accumulator(*size)
@@ -257,7 +252,7 @@ class BeautyScene:
         self._azimuth = azimuth
         seen = sweep_colors(self.template.backdrop, self._mesh, azimuth)
         colors = np.ones((len(seen), 4), np.float32)
-        colors[:, :3] = radiance_for(seen, self.template.tone_mapping) * _WARM
+        colors[:, :3] = radiance_for(seen * self.template.white_point, self.template.tone_mapping) * _WARM
         self._sweep.update_mesh(colors=colors)
 
     def _grain(self, size: int) -> NDArray[np.float32]:
@@ -270,19 +265,6 @@ class BeautyScene:
 
 _GRAINS: dict[object, NDArray[np.float32]] = {}
 """The last ground made in this process; a job asks for the same one again and again."""
-
-
-def _enlarged(picture: Radiance) -> Radiance:
-    """A picture of twice the width and height, interpolated."""
-    padded = np.pad(picture, ((1, 1), (1, 1), (0, 0)), mode="edge").astype(np.uint32)
-    height, width, _ = picture.shape
-    tall = np.empty((2 * height, width + 2, 3), np.uint32)
-    tall[0::2] = padded[:-2] + 3 * padded[1:-1]
-    tall[1::2] = padded[2:] + 3 * padded[1:-1]
-    wide = np.empty((2 * height, 2 * width, 3), np.uint16)
-    wide[:, 0::2] = (tall[:, :-2] + 3 * tall[:, 1:-1]) >> 4
-    wide[:, 1::2] = (tall[:, 2:] + 3 * tall[:, 1:-1]) >> 4
-    return wide
 
 
 def _focus(camera: filly.Camera, stand: Stand) -> None:

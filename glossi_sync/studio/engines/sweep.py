@@ -15,8 +15,8 @@ from glossi_sync.studio.template import Backdrop, Grain, Hills
 PATCH = 3.6
 """Half the side of the square of floor, in product radii, that the floor's texture covers."""
 
-_SEGMENTS, _HILLY_SEGMENTS = 96, 192
-"""Around the surface: what varies along it needs few, a skyline needs more."""
+_SEGMENTS, _FINE_SEGMENTS = 96, 240
+"""Around the surface: what varies along it needs few, a skyline or a window's light needs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class SweepMesh:
 def sweep_mesh(backdrop: Backdrop) -> SweepMesh:
     """Floor, bend and wall of a backdrop as triangles."""
     profile, lengths = _profile(backdrop)
-    segments = _SEGMENTS if backdrop.hills is None else _HILLY_SEGMENTS
+    fine = backdrop.hills is not None or (backdrop.glow is not None and backdrop.glow.panes is not None)
+    segments = _FINE_SEGMENTS if fine else _SEGMENTS
     angles = np.arange(segments + 1) * 2 * np.pi / segments
     radius, height = profile[:, 0], profile[:, 1]
     positions = np.stack(
@@ -73,16 +74,27 @@ def sweep_colors(backdrop: Backdrop, mesh: SweepMesh, camera_azimuth: float) -> 
     colors = np.stack([_smooth(places, at, [stop.color[c] for stop in stops]) for c in range(3)], axis=-1)
     if backdrop.glow is not None:
         glow = backdrop.glow
-        away = np.radians(camera_azimuth + 180.0)
+        away = np.radians(camera_azimuth + 180.0 - glow.aside)
         aside = np.arctan2(mesh.positions[:, 0], mesh.positions[:, 2]) - away
         aside = (aside + np.pi) % (2 * np.pi) - np.pi
         reach = np.hypot(mesh.positions[:, 0], mesh.positions[:, 2])
         # Over the flat part the pool must die out, or the pole at the centre would show as a star.
         across = np.degrees(aside) / glow.width
         along = (mesh.positions[:, 1] - glow.height) / glow.extent
-        pool = np.exp(-0.5 * (across**2 + along**2)) * _smooth(reach, [0.3 * backdrop.flat, backdrop.flat], [0, 1])
+        light = np.exp(-0.5 * (across**2 + along**2)) if glow.panes is None else _window(across, along, glow.panes)
+        pool = light * _smooth(reach, [0.3 * backdrop.flat, backdrop.flat], [0, 1])
         colors += pool[:, None] * np.array(glow.color)
     return colors
+
+
+def _window(across: NDArray[np.floating], along: NDArray[np.floating], panes: tuple[int, int]) -> NDArray[np.float64]:
+    """The light through a window that lies from -1 to 1 both ways: what comes from the side falls slantingly."""
+    light = np.ones_like(across)
+    for place, count in ((across - 0.3 * along, panes[0]), (along, panes[1])):
+        light *= _smooth(np.abs(place), [0.86, 1.14], [1.0, 0.0])
+        for bar in range(1, count):
+            light *= 1 - 0.8 * np.exp(-(((place - (2 * bar / count - 1)) / 0.08) ** 2))
+    return light
 
 
 def _hills(mesh: SweepMesh, backdrop: Backdrop, hills: Hills) -> NDArray[np.float64]:
@@ -109,7 +121,8 @@ def grain(texture: Grain | None, size: int) -> NDArray[np.float32]:
     cells = max(4, round(2 * PATCH / texture.scale))
     weight = 1.0
     while cells < size:
-        total += weight * _upsampled(random.standard_normal((cells, cells)), size)
+        along = max(2, round(cells / texture.stretch))
+        total += weight * _upsampled(random.standard_normal((cells, along)), size)
         cells, weight = cells * 2, weight * 0.72
     total /= total.std()
     return (1.0 + texture.strength * total * border(size)).astype(np.float32)
@@ -164,11 +177,10 @@ def _smooth(x: NDArray[np.float64], at: list[float], values: list[float]) -> NDA
 
 def _upsampled(coarse: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """Noise on a periodic grid, interpolated smoothly to ``size`` in both directions."""
-    cells = len(coarse)
-    place = (np.arange(size) + 0.5) * cells / size
-    first = np.floor(place).astype(int)
-    t = place - first
-    t = t * t * (3 - 2 * t)
-    rows = coarse[first % cells] * (1 - t)[:, None] + coarse[(first + 1) % cells] * t[:, None]
-    result: NDArray[np.float64] = rows[:, first % cells] * (1 - t) + rows[:, (first + 1) % cells] * t
-    return result
+    for cells in coarse.shape:  # Down the columns first; turned over, along the rows.
+        place = (np.arange(size) + 0.5) * cells / size
+        first = np.floor(place).astype(int)
+        t = place - first
+        t = (t * t * (3 - 2 * t))[:, None]
+        coarse = (coarse[first % cells] * (1 - t) + coarse[(first + 1) % cells] * t).T
+    return coarse

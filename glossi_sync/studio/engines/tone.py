@@ -6,6 +6,8 @@ asks here which radiance will look that way.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,7 +65,10 @@ DECODED: NDArray[np.uint16] = np.round(
 ).astype(np.uint16)
 """Linear light (0..65535) of each of the 256 sRGB levels (IEC 61966-2-1)."""
 
-ENCODED: NDArray[np.uint16] = np.round(
-    255 * 256 * np.where(_LIGHT <= 0.0031308, 12.92 * _LIGHT, 1.055 * _LIGHT ** (1 / 2.4) - 0.055)
-).astype(np.uint16)
-"""The sRGB level of each linear light (0..65535), in 256ths of a level."""
+
+@cache
+def encoded(white: float = 1.0) -> NDArray[np.uint16]:
+    """The sRGB level of each linear light (0..65535), in 256ths of a level; ``white`` and above is the whitest."""
+    light = np.minimum(_LIGHT / white, 1.0)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.round(255 * 256 * srgb).astype(np.uint16)

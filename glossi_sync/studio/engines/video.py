@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -73,8 +72,15 @@ class VideoWriter:
 
     def add(self, picture: NDArray[np.uint8]) -> None:
         """Append one frame (height, width, 3), sRGB."""
+        converted = self._converted(picture)
+        converted.pts = self._count
+        converted.time_base = self._stream.codec_context.time_base
+        self._count += 1
+        self._container.mux(self._stream.encode(converted))
+
+    def _converted(self, picture: NDArray[np.uint8]) -> av.VideoFrame:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-        converted = self._reformatter.reformat(
+        return self._reformatter.reformat(
             frame,
             format=self._format,
             src_colorspace=Colorspace.ITU709,
@@ -82,22 +88,3 @@ class VideoWriter:
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
         )
-        converted.pts = self._count
-        converted.time_base = self._stream.codec_context.time_base
-        self._count += 1
-        self._container.mux(self._stream.encode(converted))
-
-
-def write_video(
-    path: Path,
-    codec: Codec,
-    size: tuple[int, int],
-    draw: Callable[[int], NDArray[np.uint8]],
-    *,
-    frames_per_second: int,
-    frames: int,
-) -> None:
-    """Write a video of ``frames`` frames, each drawn when it is needed."""
-    with VideoWriter(path, codec, *size, frames_per_second) as video:
-        for index in range(frames):
-            video.add(draw(index))

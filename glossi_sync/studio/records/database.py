@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
-import anyio.to_thread
-from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from glossi_sync.studio.records.tables import META, SCHEMA_VERSION, metadata
+from glossi_sync.studio.records.claim import Claim, FileClaim, Taken, application_name
+from glossi_sync.studio.records.migrations import SCHEMA_VERSION, LaterSchema, bring_up_to_date, version
+from glossi_sync.studio.threads import Runner, in_thread
 
 T = TypeVar("T")
-
-
-class Runner(Protocol):
-    """How a blocking piece of work is run. ``in_thread`` for a server; a simulation on a virtual clock runs it
-    inline."""
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Run ``work`` in a thread of anyio's pool."""
-    return await anyio.to_thread.run_sync(work)
 
 
 @dataclass(slots=True)
@@ -40,10 +32,10 @@ class Records:
     """The studio's database.
 
     ``url`` is SQLAlchemy's: ``sqlite:///…/records.db``, ``postgresql+psycopg://…``. Tables are made where they are
-    missing.
+    missing, and those of an earlier version brought up to date (see ``migrations``).
 
     Raises:
-        RecordsError: it cannot be opened, or was written by a later version.
+        RecordsError: it cannot be opened, or was written by a later version; or, of ``write``, another server has it.
     """
 
     def __init__(self, url: str, *, run: Runner = in_thread) -> None:
@@ -51,14 +43,44 @@ class Records:
         self._run = run
         self._waiting: list[_Write] = []
         self._writer = asyncio.Lock()
+        self._claim: Claim | None = None
+        self._lock: FileClaim | None = None
         try:
-            metadata.create_all(self._engine)
-            with self._engine.begin() as connection:
-                _check_schema(connection)
+            with self._engine.connect() as connection:
+                found = version(connection)
+            if found != SCHEMA_VERSION:
+                self.now(bring_up_to_date)
+        except LaterSchema as later:
+            raise RecordsError(
+                f"the studio's records are of schema {later}, this version of glossi-sync reads schema"
+                f" {SCHEMA_VERSION}: upgrade glossi-sync, or give the studio another data folder"
+            ) from None
         except DBAPIError as error:
-            raise RecordsError(f"the studio's records at {self._engine.url} cannot be opened: {error.orig}") from error
+            raise self._unusable(error) from error
+
+    def claim(self) -> None:
+        """Be the one server of this database until ``close``.
+
+        Raises:
+            RecordsError: another server has it.
+        """
+        try:
+            if self._engine.dialect.name == "postgresql":
+                self._claim = Claim(self._engine)
+            elif self._engine.url.database not in _IN_MEMORY:
+                self._lock = FileClaim(Path(f"{self._engine.url.database}.lock"))
+        except Taken as taken:
+            raise RecordsError(
+                f"the studio's records at {self._engine.url} are in use by another studio ({taken}): two would render"
+                " the same jobs. Stop that one, or give this one another database"
+            ) from None
+        except DBAPIError as error:
+            raise self._unusable(error) from error
 
     def close(self) -> None:
+        for claim in (self._claim, self._lock):
+            if claim is not None:
+                claim.close()
         self._engine.dispose()
 
     def now(self, work: Callable[[Connection], T]) -> T:
@@ -70,7 +92,7 @@ class Records:
         """Ask in a transaction of its own: one snapshot, nothing written."""
 
         def ask() -> T:
-            with self._engine.connect() as connection:
+            with self._engine.connect().execution_options(**_SNAPSHOT[self._engine.dialect.name]) as connection:
                 return question(connection)
 
         return await self._run(ask)
@@ -95,7 +117,7 @@ class Records:
 
     def _commit(self, batch: Sequence[_Write]) -> None:
         try:
-            with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+            with self._writing() as connection, connection.begin():
                 for write in batch:
                     try:
                         with connection.begin_nested():
@@ -108,15 +130,69 @@ class Records:
         for write in batch:
             write.done = True
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._claim is None:
+            with self._engine.connect().execution_options(writes=True) as connection:
+                yield connection
+            return
+        try:
+            claimed = self._claim.connection()
+        except Taken as taken:
+            raise RecordsError(f"another studio has taken over the records ({taken}): stop one of the two") from None
+        yield claimed
+
+    def _unusable(self, error: DBAPIError) -> RecordsError:
+        reason = " ".join(str(error.orig).split())
+        return RecordsError(f"the studio's records at {self._engine.url} cannot be opened: {reason}")
+
 
 class RecordsError(Exception):
     """The database cannot be used; the message says why and what to do."""
 
 
+_SNAPSHOT: Mapping[str, Mapping[str, Any]] = {
+    "sqlite": {},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+"""What makes a transaction see one state of the database, by its kind."""
+
+
+_IN_MEMORY = (None, "", ":memory:")
+
+
 def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=10, max_overflow=40, pool_pre_ping=True)
-    in_memory = make_url(url).database in {None, "", ":memory:"}
+    try:
+        parsed = make_url(url)
+        kind = parsed.get_backend_name()
+        if kind == "postgresql":
+            return _postgresql(parsed)
+        if kind == "sqlite":
+            return _sqlite(parsed)
+    except ArgumentError:
+        kind = "what --records names"
+    except ImportError as error:
+        raise RecordsError(
+            f"records in PostgreSQL need their extra ({error.name} is missing): pip install 'glossi-sync[postgres]'"
+        ) from None
+    raise RecordsError(
+        f"a studio's records cannot lie in {kind}: its URL is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+    )
+
+
+def _postgresql(url: URL) -> Engine:
+    return create_engine(
+        # Whichever driver the URL names: this is the one that the extra brings.
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=10,
+        max_overflow=40,
+        pool_pre_ping=True,
+        connect_args={"application_name": application_name(), "connect_timeout": 10},
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    in_memory = url.database in _IN_MEMORY
     engine = create_engine(url) if in_memory else create_engine(url, pool_size=10, max_overflow=40)
 
     @event.listens_for(engine, "connect")
@@ -136,14 +212,3 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
-
-
-def _check_schema(connection: Connection) -> None:
-    found = connection.scalar(select(META.c.value).where(META.c.name == "schema"))
-    if found is None:
-        connection.execute(insert(META).values(name="schema", value=str(SCHEMA_VERSION)))
-    elif int(found) != SCHEMA_VERSION:
-        raise RecordsError(
-            f"the studio's records are of schema {found}, this version of glossi-sync reads schema {SCHEMA_VERSION}:"
-            " upgrade glossi-sync, or give the studio another data folder"
-        )

@@ -14,8 +14,8 @@ from glossi_sync.studio.records.tables import MODELS, values_of
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model's row. ``file_path`` is its key in storage, whether or not the file is there yet. Times: epoch
-    seconds."""
+    """A model's row. ``file_path`` is its key in storage, whether or not the file is there yet; ``glb_path`` the key
+    of what is rendered (once READY), the upload itself where that is a GLB. Times: epoch seconds."""
 
     model_id: str
     workspace_id: str
@@ -29,6 +29,17 @@ class Model:
     facts: dict[str, Any] | None = None
     confirmed_at: float | None = None
     finished_at: float | None = None
+    thumbnail_path: str | None = None
+    glb_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeOfModel:
+    """What the studio made of a model's file: facts, and keys of what is rendered and of its picture."""
+
+    facts: dict[str, Any]
+    glb_path: str
+    thumbnail_path: str | None
 
 
 def add_models(connection: Connection, models: Sequence[Model]) -> None:
@@ -61,15 +72,29 @@ def begin_analysis(connection: Connection, model_id: str) -> Model | None:
 
 
 def finish_analysis(
-    connection: Connection, model_id: str, now: float, *, facts: dict[str, Any] | None, error: str | None
-) -> None:
-    """READY with facts, or FAILED with the error's message."""
+    connection: Connection,
+    model_id: str,
+    now: float,
+    *,
+    made: MadeOfModel | None,
+    error: str | None,
+) -> Model | None:
+    """READY with what was made of it, or FAILED with the error's message. None where it is not ANALYZING, and nothing
+    was changed: what follows from a model's end must follow once."""
     status = wire.MODEL_READY if error is None else wire.MODEL_FAILED
-    connection.execute(
+    changed = connection.execute(
         update(MODELS)
-        .where(MODELS.c.model_id == model_id)
-        .values(status=status, facts=facts, error_message=error, finished_at=now)
+        .where(MODELS.c.model_id == model_id, MODELS.c.status == wire.MODEL_ANALYZING)
+        .values(
+            status=status,
+            facts=made and made.facts,
+            glb_path=made and made.glb_path,
+            thumbnail_path=made and made.thumbnail_path,
+            error_message=error,
+            finished_at=now,
+        )
     )
+    return model_of_path(connection, model_id) if changed.rowcount else None
 
 
 def unfinished_models(connection: Connection) -> tuple[str, ...]:

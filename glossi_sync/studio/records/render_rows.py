@@ -98,9 +98,10 @@ def begin_render(
     return job, of, tuple(known[model_id] for model_id in of.model_ids if model_id in known)
 
 
-def complete_render(connection: Connection, job_id: str, now: float, files: Sequence[Render]) -> None:
-    """The files' rows and COMPLETED appear together."""
-    if files:
+def complete_render(connection: Connection, job_id: str, now: float, files: Sequence[Render]) -> RenderJob | None:
+    """The files' rows and COMPLETED appear together. None where it is not RENDERING, and nothing was changed."""
+    job = _end(connection, job_id, status=wire.RENDER_COMPLETED, finished_at=now)
+    if job is not None and files:
         connection.execute(
             insert(RENDERS),
             [
@@ -108,17 +109,23 @@ def complete_render(connection: Connection, job_id: str, now: float, files: Sequ
                 for position, file in enumerate(files)
             ],
         )
-    connection.execute(
-        update(RENDER_JOBS).where(RENDER_JOBS.c.job_id == job_id).values(status=wire.RENDER_COMPLETED, finished_at=now)
-    )
+    return job
 
 
-def fail_render(connection: Connection, job_id: str, now: float, error: str) -> None:
-    connection.execute(
-        update(RENDER_JOBS)
-        .where(RENDER_JOBS.c.job_id == job_id)
-        .values(status=wire.RENDER_FAILED, error_message=error, finished_at=now)
+def fail_render(connection: Connection, job_id: str, now: float, error: str) -> RenderJob | None:
+    """FAILED with the error's message. None where it is not RENDERING, and nothing was changed."""
+    return _end(connection, job_id, status=wire.RENDER_FAILED, error_message=error, finished_at=now)
+
+
+def _end(connection: Connection, job_id: str, **values: Any) -> RenderJob | None:
+    # What follows from a job's end must follow once.
+    of = RENDER_JOBS.c.job_id == job_id
+    changed = connection.execute(
+        update(RENDER_JOBS).where(of, RENDER_JOBS.c.status == wire.RENDER_RENDERING).values(**values)
     )
+    if not changed.rowcount:
+        return None
+    return RenderJob(**connection.execute(select(RENDER_JOBS).where(of)).one()._mapping)
 
 
 def unfinished_renders(connection: Connection) -> tuple[str, ...]:

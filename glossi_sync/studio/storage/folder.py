@@ -1,76 +1,107 @@
-"""Storage: the studio's files, in a folder of this machine, by key.
-
-A key is the ``uploadKey`` or ``filePath`` of an answer: ``workspaces/<id>/models/<id>/model.glb``. Every part of a
-key is made by the studio (ids, a fixed name, a known suffix), and a key that comes in from outside is looked at
-letter by letter before it becomes a path. Files appear whole or not at all: they are written elsewhere on the same
-disk, flushed, and renamed. What lies here never changes under its key, but for a model's file before it is confirmed.
+"""A folder as storage: of this machine, or of a disk that several machines see under the same path.
 
     <root>/files/workspaces/…   what answers point to
     <root>/incoming/            uploads that are still arriving
     <root>/working/             folders in which jobs render
+
+Files are written elsewhere on the same disk, flushed, and renamed.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import stat
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from glossi_sync.studio.records import Runner, in_thread
+from glossi_sync.studio.storage.protocol import FileLost, NotUploaded, StorageAway, StoredFile, TooLarge, check_key
+from glossi_sync.studio.threads import Runner, in_thread
 
 CHUNK = 1 << 20
 """Bytes that are written or read at once: large enough that the hop into a thread costs nothing beside it."""
 
-_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z", re.ASCII)
-
-
-class TooLarge(Exception):
-    """More bytes came in than are allowed."""
-
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file in storage: its size in bytes, and a tag that changes with its content."""
+class FolderDepot:
+    """A folder storage for workers that see it under the same path."""
 
-    key: str
-    size: int
-    etag: str
+    root: Path
+
+    @property
+    def working(self) -> Path:
+        return self.root / "working"
+
+    def check(self) -> None:
+        if not (self.root / "files").is_dir():
+            raise StorageAway(
+                f"the studio's files lie in the folder {self.root}, which is not there on this worker's machine:"
+                " mount it under the same path, or let the studio keep its files in a bucket (--storage s3://…)"
+            )
+
+    def fetch(self, key: str, folder: Path) -> Path:
+        path = self.path(key)
+        if not path.is_file():
+            self.check()
+            raise FileLost(f"{key} is not in the studio's storage any more")
+        return path
+
+    def put(self, source: Path, key: str) -> None:
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+        self.place(source, key)
+
+    @contextmanager
+    def working_folder(self, attempt: str) -> Iterator[Path]:
+        self.check()
+        folder = self.working / attempt
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def place(self, source: Path, key: str) -> None:
+        """Move a file that is flushed already under its key."""
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+        _flush_folder(target.parent)
+
+    def path(self, key: str) -> Path:
+        return self.root.joinpath("files", *check_key(key))
 
 
-def model_key(workspace_id: str, model_id: str, file_type: str) -> str:
-    return f"workspaces/{workspace_id}/models/{model_id}/model.{file_type}"
-
-
-def job_prefix(workspace_id: str, job_id: str) -> str:
-    return f"workspaces/{workspace_id}/renders/{job_id}"
-
-
-class Storage:
-    """Files under ``root``, made where it is missing.
+class FolderStorage:
+    """Files under ``root``, made where it is missing. The studio itself takes uploads: ``receive``, then ``place``.
 
     Raises (all methods): OSError, where the disk refuses.
     """
 
     def __init__(self, root: Path, *, run: Runner = in_thread) -> None:
-        self._files = root / "files"
+        self._depot = FolderDepot(root)
         self._incoming = root / "incoming"
-        self._working = root / "working"
         self._run = run
-        for folder in (self._files, self._incoming, self._working):
+        for folder in (root / "files", self._incoming, self._depot.working):
             folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def depot(self) -> FolderDepot:
+        return self._depot
 
     def clear_unfinished(self) -> None:
         """Remove what an earlier server left half done. Only where no other server uses the folder."""
-        for folder in (self._incoming, self._working):
+        for folder in (self._incoming, self._depot.working):
             for entry in folder.iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    async def upload_urls(self, keys: Sequence[str], seconds: float) -> list[str] | None:
+        return None
 
     async def receive(self, chunks: AsyncIterator[bytes], limit: int) -> Path:
         """Write what arrives to a file of its own among the incoming ones, flushed to the disk.
@@ -102,26 +133,20 @@ class Storage:
         return path
 
     def place(self, source: Path, key: str) -> None:
-        """Move a finished file under its key, in place of what is there. Quick, and safe inside a transaction."""
-        target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
-        _flush_folder(target.parent)
+        """Move a received file under its key, in place of what is there. Quick, and safe inside a transaction."""
+        self._depot.place(source, key)
 
-    async def adopt(self, source: Path, key: str) -> None:
-        """``place`` a file that somebody else wrote into a working folder, after flushing it."""
+    async def settle(self, key: str, *, content_type: str, limit: int) -> None:
+        # Whatever lies there was looked at while it arrived.
+        if await self.find(key) is None:
+            raise NotUploaded
 
-        def move() -> None:
-            with source.open("rb") as file:
-                os.fsync(file.fileno())
-            self.place(source, key)
-
-        await self._run(move)
+    async def settled(self, key: str) -> None:
+        """Nothing is left over: an upload takes the place of the one before it."""
 
     async def find(self, key: str) -> StoredFile | None:
-        """The file under a key from anywhere; None where there is none, or where it is no key at all."""
         try:
-            path = self._path(key)
+            path = self._depot.path(key)
         except ValueError:
             return None
 
@@ -137,8 +162,7 @@ class Storage:
         return await self._run(look)
 
     async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` up to but not including ``end``, in chunks."""
-        path = self._path(key)
+        path = self._depot.path(key)
         with await self._run(lambda: path.open("rb", buffering=0)) as file:
             await self._run(partial(file.seek, start))
             left = end - start
@@ -150,25 +174,20 @@ class Storage:
                 yield chunk
 
     def local(self, key: str) -> Path:
-        """The file under a key as a path on this machine, for a worker to read."""
-        return self._path(key)
+        """Where the file under a key lies."""
+        return self._depot.path(key)
 
-    async def working_folder(self) -> Path:
-        """A new, empty folder for one job; the caller removes it with ``remove_working_folder``."""
-        return Path(await self._run(partial(tempfile.mkdtemp, dir=self._working)))
-
-    async def remove_working_folder(self, folder: Path) -> None:
-        await self._run(partial(shutil.rmtree, folder, ignore_errors=True))
+    async def discard(self, attempt: str) -> None:
+        await self._run(partial(remove_attempt, self._depot.working, attempt))
 
     async def remove_tree(self, prefix: str) -> None:
-        """Remove everything under a prefix, if there is anything."""
-        await self._run(partial(shutil.rmtree, self._path(prefix), ignore_errors=True))
+        await self._run(partial(shutil.rmtree, self._depot.path(prefix), ignore_errors=True))
 
-    def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if parts[0] != "workspaces" or len(parts) < 2 or not all(map(_PART.match, parts)):
-            raise ValueError(f"{key!r} is not a key of this storage")
-        return self._files.joinpath(*parts)
+
+def remove_attempt(working: Path, attempt: str) -> None:
+    """Remove the working folders of an attempt; a worker that runs it once more adds to the name."""
+    for folder in working.glob(f"{attempt}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(file: BinaryIO, content: bytearray) -> None:
