@@ -1,7 +1,8 @@
 """Waiting for the service: many models in one status call, renders the oldest first, ever less often.
 
-A wait is asked about after 1 s, then at intervals of about a tenth of its age, up to 10 s: a result is seen late by a
-tenth at most, and a thousand waits cost few calls.
+A wait is asked about after half a second, one second, then every second until its tenth, and at intervals of a tenth of
+its age from then on, up to 10 s: a result is seen late by a tenth or a second at most, and a thousand waits cost few
+calls.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from glossi_sync.planning.observe import STATUS_BATCH, render_job
 from glossi_sync.service import Glossi, ModelStatus, RenderJob
 
-SHORTEST = 1.0
+SHORTEST = 0.5
 LONGEST = 10.0
 TOGETHER = 0.25
 """Seconds by which a wait may be asked about early, to share a call."""
@@ -27,7 +28,7 @@ SETTLED_RENDER = frozenset({"COMPLETED", "FAILED"})
 
 def interval(age: float) -> float:
     """Seconds until a wait of that age (seconds) is asked about again."""
-    return min(max(age / 10, SHORTEST), LONGEST)
+    return min(max(min(age, 1.0), age / 10, SHORTEST), LONGEST)
 
 
 class ModelWaits:
@@ -150,7 +151,7 @@ class RenderWaits:
             if done * 2 < len(asked):
                 overdue = [wait for wait in due if wait.asked + LONGEST <= loop.time()]
                 for wait in due:
-                    wait.due = loop.time() + SHORTEST / 2
+                    wait.due = loop.time() + SHORTEST
                 await asyncio.gather(*(self._ask(wait) for wait in overdue))
                 return
             wave *= 2
