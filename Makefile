@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test test-postgres-s3 simulate kill bench document lint format clean
+.PHONY: demo test test-postgres-s3 simulate kill studio-kills bench document lint format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test-postgres-s3   the end-to-end tests, with the studio's records in PostgreSQL and its files in a bucket"
 	@echo "make simulate SEEDS=1000000   runs the whole reconciler under so many seeds of faults, on all cores"
 	@echo "make kill KILLS=200   kills the console script at so many random moments, and proves that nothing is lost"
+	@echo "make studio-kills KILLS=100   kills the studio's server at so many random moments under load, and proves the like"
 	@echo "make bench   measures what benchmarks/README.md tells, a line for each; takes a quarter of an hour"
 	@echo "make document EXAMPLES=1000   asks the studio whatever its OpenAPI document allows, and much that it does not"
 	@echo "make lint   ruff, mypy, import-linter"
@@ -54,6 +55,11 @@ KILLS ?= 200
 PRODUCTS ?= 200
 kill: $(VENV)/dev.installed
 	PYTHONPATH=tests $(BIN)/python -m kills --kills $(KILLS) --products $(PRODUCTS) $(if $(SEED),--seed $(SEED))
+
+# The suite kills 6 times. SEED=… as above.
+studio-kills: KILLS = 100
+studio-kills: $(VENV)/dev.installed
+	PYTHONPATH=tests $(BIN)/python -m studio_kills --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 # OCTODNS=…/bin/octodns-sync measures that peer as well.
 BENCHMARKS ?= startup hash uploads plan change growth apply peers

@@ -65,7 +65,7 @@ def write_products(folder: Path, count: int, rng: Random) -> Products:
     for number in range(count):
         key = f"sku{number:04}"
         named = number % 5 == 4
-        files[key] = _glb(f"{folder.name} {key} {rng.random()}", size=400_000 if rng.random() < 0.1 else 0)
+        files[key] = triangle(f"{folder.name} {key} {rng.random()}", size=400_000 if rng.random() < 0.1 else 0)
         renders[key] = ("web", "film") if named else ("web",)
         rows["named.csv" if named else "plain.csv"].append(f"{key},Product {number}")
         (folder / "models" / f"{key}.glb").write_bytes(files[key])
@@ -75,7 +75,7 @@ def write_products(folder: Path, count: int, rng: Random) -> Products:
     return Products(folder, files, renders)
 
 
-def _glb(content: str, size: int) -> bytes:
+def triangle(content: str, size: int) -> bytes:
     """A triangle as a GLB file of at least so many bytes; ``content`` makes its bytes unlike all others."""
     corners = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
     document = {
