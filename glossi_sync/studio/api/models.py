@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
@@ -134,10 +134,12 @@ async def model_status(body: QueryModels, studio: TheStudio, workspace_id: TheWo
     """How far each model is; ids that are not known stand in ``notFound``."""
     check_length(len(body.modelIds), "modelIds")
     asked = list(dict.fromkeys(body.modelIds))
-    known = await studio.records.read(lambda connection: rows.models(connection, workspace_id, asked))
-    states = [_state(known[model_id]) for model_id in asked if model_id in known]
+    known = await studio.records.read(lambda connection: rows.model_states(connection, workspace_id, asked))
+    states = [_state(model_id, *known[model_id]) for model_id in asked if model_id in known]
     missing = [model_id for model_id in asked if model_id not in known]
-    return ModelStates(models=states, allReady=not missing and all(state.ready for state in states), notFound=missing)
+    ready = not missing and all(state["ready"] for state in states)
+    # In one go: a model object for each of 500 costs as much as asking the database for them.
+    return ModelStates.model_validate({"models": states, "allReady": ready, "notFound": missing})
 
 
 @router.get(
@@ -157,7 +159,7 @@ async def model_details(
     origin = (studio.public_url or str(request.base_url)).rstrip("/")
     thumbnail = model.thumbnail_path and wire.FILES_PATH.replace("{filePath}", model.thumbnail_path)
     return ModelDetails(
-        **_state(model).model_dump(),
+        **_state(model.model_id, model.name, model.status, model.error_message),
         fileName=model.file_name,
         fileType=cast(wire.FileType, model.file_type),
         filePath=model.file_path,
@@ -171,14 +173,10 @@ def _no_model(model_id: str) -> Refusal:
     return Refusal(404, "model_not_found", f"there is no model {model_id} in this workspace")
 
 
-def _state(model: rows.Model) -> ModelState:
-    return ModelState(
-        modelId=model.model_id,
-        name=model.name,
-        status=model.status,
-        ready=model.status == wire.MODEL_READY,
-        errorMessage=model.error_message,
-    )
+def _state(model_id: str, name: str, status: wire.ModelStatus, error: str | None) -> dict[str, Any]:
+    """A ``ModelState``, to be validated with the rest of its answer."""
+    ready = status == wire.MODEL_READY
+    return {"modelId": model_id, "name": name, "status": status, "ready": ready, "errorMessage": error}
 
 
 @router.post(

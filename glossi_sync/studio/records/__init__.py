@@ -60,6 +60,7 @@ from glossi_sync.studio.records.model_rows import (
     confirm_model,
     finish_analysis,
     model_of_path,
+    model_states,
     models,
     unfinished_models,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "lose_model",
     "lose_render_job",
     "model_of_path",
+    "model_states",
     "models",
     "note_use",
     "project",

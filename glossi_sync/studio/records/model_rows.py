@@ -52,6 +52,17 @@ def models(connection: Connection, workspace_id: str, model_ids: Iterable[str]) 
     return {row.model_id: Model(**row._mapping) for row in connection.execute(query)}
 
 
+def model_states(
+    connection: Connection, workspace_id: str, model_ids: Iterable[str]
+) -> dict[str, tuple[str, wire.ModelStatus, str | None]]:
+    """Name, status and error's message of those of the workspace's models that exist, by id: what polling asks for,
+    without the rest of their rows."""
+    c = MODELS.c
+    query = select(c.model_id, c.name, c.status, c.error_message)
+    found = connection.execute(query.where(c.workspace_id == workspace_id, c.model_id.in_(list(model_ids))))
+    return {model_id: (name, status, error) for model_id, name, status, error in found}
+
+
 def model_of_path(connection: Connection, model_id: str) -> Model | None:
     """A model by its id alone: for the signed URL, which names no workspace that could be trusted less than itself."""
     row = connection.execute(select(MODELS).where(MODELS.c.model_id == model_id)).one_or_none()
