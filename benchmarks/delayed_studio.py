@@ -28,7 +28,7 @@ from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
 from glossi_sync.studio.api.context import Templates
 from glossi_sync.studio.app import create_app, new_uuid
-from glossi_sync.studio.engines import RenderedFile, RenderRequest
+from glossi_sync.studio.engines import RenderedFile
 from glossi_sync.studio.processing import ModelFacts, ProcessedModel
 from glossi_sync.studio.records import Records
 from glossi_sync.studio.storage import FolderStorage
@@ -57,16 +57,15 @@ class DelayedWorkshop:
         return ProcessedModel(ModelFacts(1, 1, 0, 0, (), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
 
     async def render(self, task: RenderTask) -> tuple[KeptFile, ...]:
+        # Its file is named and not written: that would be the worker's work, in a process of its own.
         await asyncio.sleep(self._rendering)
-        return await asyncio.to_thread(task.carry_out, _one_picture)
+        return (KeptFile(_PICTURE, f"{task.prefix}/{task.attempt}/0.png"),)
 
     async def close(self) -> None:
         """Nothing to end."""
 
 
-def _one_picture(request: RenderRequest) -> tuple[RenderedFile, ...]:
-    (request.folder / "front.png").write_bytes(b"picture")
-    return (RenderedFile("Front View - Default", "front.png", "PNG", False),)
+_PICTURE = RenderedFile("Front View - Default", "front.png", "PNG", False)
 
 
 class Latency:

@@ -19,7 +19,7 @@ from typing import Any
 
 from measuring import load
 
-from glossi_sync.studio.engines import RenderRequest, Settings, SourceModel, casters, pictures, stage, video
+from glossi_sync.studio.engines import RenderRequest, Settings, SourceModel, casters, mirror, pictures, stage, video
 from glossi_sync.studio.engines.filament import FilamentEngine
 from glossi_sync.studio.template import bundled_templates
 
@@ -70,7 +70,7 @@ def main() -> None:
     timed(stage.BeautyScene, "_mean", "drawing and reading back")
     timed(pictures.Accumulator, "add", "adding up passes")
     timed(pictures.Accumulator, "mean", "adding up passes")
-    timed(stage.Mirror, "look", "mirror image")
+    timed(mirror.Mirror, "look", "mirror image")
     timed(casters.CasterScene, "shade", "shadows on the floor")
     timed(stage.BeautyScene, "light_floor", "shadows on the floor")
     timed(pictures.Negative, "developed", "developing")

@@ -1,8 +1,7 @@
 """Waiting for the service: many models in one status call, renders the oldest first, ever less often.
 
-A wait is asked about after half a second, one second, then every second until its tenth, and at intervals of a tenth of
-its age from then on, up to 10 s: a result is seen late by a tenth or a second at most, and a thousand waits cost few
-calls.
+A wait is asked about after half a second, then at intervals of about a tenth of its age, from half a second to ten: a
+result is seen late by a tenth or half a second, and a thousand waits cost few calls.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ SETTLED_RENDER = frozenset({"COMPLETED", "FAILED"})
 
 def interval(age: float) -> float:
     """Seconds until a wait of that age (seconds) is asked about again."""
-    return min(max(min(age, 1.0), age / 10, SHORTEST), LONGEST)
+    return min(max(age / 10, SHORTEST), LONGEST)
 
 
 class ModelWaits:
