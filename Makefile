@@ -62,7 +62,7 @@ studio-kills: $(VENV)/dev.installed
 	PYTHONPATH=tests $(BIN)/python -m studio_kills --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 # OCTODNS=…/bin/octodns-sync measures that peer as well.
-BENCHMARKS ?= startup hash uploads plan change growth apply peers
+BENCHMARKS ?= startup hash uploads plan change growth apply peers studio spin
 bench: $(VENV)/dev.installed
 	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
