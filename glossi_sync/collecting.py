@@ -1,4 +1,4 @@
-"""The garbage collector, out of the way while a large catalogue is being read."""
+"""The garbage collector, out of the way while something large is being read."""
 
 from __future__ import annotations
 

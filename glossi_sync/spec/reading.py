@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from glossi_sync.collecting import uncollected
 from glossi_sync.resources import EVENTS, RenderSettings, TemplateRef, Webhook, file_type_of
 from glossi_sync.resources.render import SETTING_NAMES
 from glossi_sync.spec.catalogues import SECTION, Catalogues, row_marks
@@ -71,20 +70,8 @@ def read_spec(
         SpecError: everything that is wrong.
     """
     sources = _sources(path)
-    with _uncollected():
+    with uncollected():
         return _read(path, sources, env=env, given=given or Given(), endpoint=endpoint, files=files)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Pause the garbage collector: going through a million new values again and again costs a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _read(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from remote_places import SECRET, Bucket, Web, glb, s3, web
+from remote_places import SECRET, Bucket, Web, glb, web
 
 from glossi_sync.applying.model_files import RemoteFile, model_files
 from glossi_sync.applying.sources import NoSource, source_of
@@ -20,21 +20,6 @@ from glossi_sync.service import FileChanged, Glossi, Patience
 from glossi_sync.service.uploads import CHUNK_BYTES
 from glossi_sync.spec import Downloads, HashedRemote, hash_models, read_spec, stores
 from glossi_sync.spec.stores import Stores
-
-
-@pytest.fixture(scope="module")
-def new_bucket() -> Iterator[Callable[[], Bucket]]:
-    with s3() as running:
-        yield running
-
-
-@pytest.fixture
-def bucket(new_bucket: Callable[[], Bucket], monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    fresh = new_bucket()
-    monkeypatch.setitem(stores._RETRIES, "max_retries", 2)
-    for name, value in fresh.environment.items():
-        monkeypatch.setenv(name, value)
-    return fresh
 
 
 @pytest.fixture

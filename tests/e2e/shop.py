@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any, ClassVar
 import jsonschema
 import yaml
 from counting_studio import Studio
+from triangle import triangle
 
 SCRIPT = Path(sys.executable).with_name("glossi-sync.exe" if os.name == "nt" else "glossi-sync")
 """The console script, as pip installs it beside the interpreter."""
@@ -32,27 +32,6 @@ ROOT = Path(__file__).parents[2]
 
 MADE = {"record": "models", "create": "projects", "start": "render_jobs"}
 """The steps that make something new at the studio, and where its records show it."""
-
-
-def glb(content: str) -> bytes:
-    """A triangle as a GLB file; ``content`` makes its bytes unlike all others."""
-    corners = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
-    document = {
-        "asset": {"version": "2.0", "extras": content},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
-        "accessors": [
-            {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [0, 0, 0], "max": [1, 1, 0]}
-        ],
-        "bufferViews": [{"buffer": 0, "byteLength": len(corners)}],
-        "buffers": [{"byteLength": len(corners)}],
-    }
-    text = json.dumps(document).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(corners), 0x004E4942) + corners
-    return b"glTF" + struct.pack("<II", 2, 12 + len(chunks)) + chunks
 
 
 @dataclass(frozen=True)
@@ -179,7 +158,7 @@ class Shop:
     def write(self, file: str, content: str) -> None:
         path = self.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(glb(f"{self.folder} {content}"))
+        path.write_bytes(triangle(f"{self.folder} {content}"))
 
     def save(self) -> None:
         text = yaml.safe_dump(self.spec, sort_keys=False, allow_unicode=True)

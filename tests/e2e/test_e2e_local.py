@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shop import SCRIPT, glb
+from shop import SCRIPT
+from triangle import triangle
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.mark.renders
 def test_a_spec_without_a_service_is_rendered_by_the_studio_that_comes_along(tmp_path: Path) -> None:
-    (tmp_path / "lamp.glb").write_bytes(glb("a triangle for the local studio"))
+    (tmp_path / "lamp.glb").write_bytes(triangle("a triangle for the local studio"))
     spec = {
         "version": 1,
         "workspace": "local",

@@ -9,22 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from remote_places import SECRET, Bucket, Web, s3, web
-from shop import Shop, glb
-
-
-@pytest.fixture(scope="module")
-def new_bucket() -> Iterator[Callable[[], Bucket]]:
-    with s3() as running:
-        yield running
-
-
-@pytest.fixture
-def bucket(new_bucket: Callable[[], Bucket], monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    fresh = new_bucket()
-    for name, value in fresh.environment.items():
-        monkeypatch.setenv(name, value)
-    return fresh
+from remote_places import SECRET, Bucket, Web, web
+from shop import Shop
+from triangle import triangle
 
 
 @pytest.fixture
@@ -53,7 +40,7 @@ def catalogue(new_shop: Callable[..., Shop], bucket: Bucket) -> Shop:
     skus = [f"p{number}" for number in range(50)]
     (shop.folder / "products.csv").write_text("sku\n" + "\n".join(skus) + "\n")
     for sku in skus:
-        bucket.put(f"models/{sku}.glb", glb(f"{shop.folder} {sku}"))
+        bucket.put(f"models/{sku}.glb", triangle(f"{shop.folder} {sku}"))
     shop.save()
     return shop
 
@@ -74,7 +61,7 @@ def test_a_catalogue_in_a_bucket_is_applied_and_a_change_there_costs_one_product
     bucket.asked.clear()
     assert catalogue.settled()
     assert len(bucket.gets()) == 50 and bucket.gets(200) == []
-    bucket.put("models/p7.glb", glb("another"))
+    bucket.put("models/p7.glb", triangle("another"))
     bucket.asked.clear()
     changed = catalogue.applied()
     assert changed.actions() == dict.fromkeys(("model.p7", "project.p7", "render.p7/web"), "replace")
@@ -89,7 +76,7 @@ def test_an_object_that_changes_between_the_plan_and_its_upload_is_refused_and_n
     catalogue.studio.hold("POST /models", "before")
     running = catalogue.start("apply", "--yes")
     catalogue.studio.wait_until_held()
-    bucket.put("models/p1.glb", glb("another"))
+    bucket.put("models/p1.glb", triangle("another"))
     catalogue.studio.let_go("through")
     ran = catalogue.finish(running, code=3)
     said = f"model.p1: Uploading {bucket.url}/models/p1.glb failed"
@@ -108,7 +95,7 @@ def test_a_signed_url_is_applied_and_its_signature_is_shown_and_kept_nowhere(
     site.signature = "X-Amz-Expires=60&X-Amz-Signature=s1gnatur3"
     shop = new_shop("signed")
     shop.secrets.add("s1gnatur3")
-    content = glb(f"{shop.folder} lamp")
+    content = triangle(f"{shop.folder} lamp")
     url = site.put("/lamp.glb", content)
     shop.spec["models"] = {"lamp": {"file": url + "?${env:SIGNATURE}"}}
     shop.save()

@@ -14,7 +14,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from remote_places import SECRET, Bucket, Web, glb, s3, web
+from remote_places import SECRET, Bucket, Web, glb, web
 
 from glossi_sync.spec import (
     Hashed,
@@ -25,24 +25,8 @@ from glossi_sync.spec import (
     look_at_remote_files,
     read_spec,
     remote_hashing,
-    stores,
 )
 from glossi_sync.spec.stores import PIECE_BYTES
-
-
-@pytest.fixture(scope="module")
-def new_bucket() -> Iterator[Callable[[], Bucket]]:
-    with s3() as running:
-        yield running
-
-
-@pytest.fixture
-def bucket(new_bucket: Callable[[], Bucket], monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    fresh = new_bucket()
-    monkeypatch.setitem(stores._RETRIES, "max_retries", 2)
-    for name, value in fresh.environment.items():
-        monkeypatch.setenv(name, value)
-    return fresh
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from kills.products import triangle
+from triangle import triangle
 
 from glossi_sync.service import wire
 

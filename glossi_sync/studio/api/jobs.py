@@ -14,9 +14,8 @@ from glossi_sync.studio import records as rows
 from glossi_sync.studio.api.context import Body, Id, Studio, Text, TheStudio, TheWorkspace, check_length
 from glossi_sync.studio.api.errors import Refusal, documented
 from glossi_sync.studio.api.renders import RenderSettings
-from glossi_sync.studio.api.uploads import settled_uploads, upload_urls
+from glossi_sync.studio.api.uploads import new_model, settled_uploads, upload_urls
 from glossi_sync.studio.jobs import results_of
-from glossi_sync.studio.storage import model_key
 
 router = APIRouter(tags=["jobs"])
 
@@ -115,7 +114,12 @@ async def create_job(body: CreateJob, request: Request, studio: TheStudio, works
         status=wire.JOB_AWAITING_UPLOADS,
         created_at=now,
     )
-    models = [_new_row(model, studio.new_id(), workspace_id, now) for model in body.models]
+    models = [
+        new_model(
+            studio.new_id(), workspace_id, now, name=_name(model), file_name=model.fileName, file_type=model.fileType
+        )
+        for model in body.models
+    ]
     urls = await upload_urls(studio, request, models)
 
     def add(connection: Connection) -> None:
@@ -135,17 +139,9 @@ async def create_job(body: CreateJob, request: Request, studio: TheStudio, works
     )
 
 
-def _new_row(model: NewJobModel, model_id: str, workspace_id: str, now: float) -> rows.Model:
-    return rows.Model(
-        model_id=model_id,
-        workspace_id=workspace_id,
-        name=model.name or PurePosixPath(model.fileName.replace("\\", "/")).stem or model.fileName,
-        file_name=model.fileName,
-        file_type=model.fileType,
-        file_path=model_key(workspace_id, model_id, model.fileType),
-        status=wire.MODEL_PENDING,
-        created_at=now,
-    )
+def _name(model: NewJobModel) -> str:
+    """Without a name of its own, a model is called as its file is."""
+    return model.name or PurePosixPath(model.fileName.replace("\\", "/")).stem or model.fileName
 
 
 @router.post(

@@ -12,8 +12,7 @@ from glossi_sync.service import wire
 from glossi_sync.studio import records as rows
 from glossi_sync.studio.api.context import Body, Id, Text, TheStudio, TheWorkspace, check_length
 from glossi_sync.studio.api.errors import Refusal, documented
-from glossi_sync.studio.api.uploads import settled_uploads, upload_urls
-from glossi_sync.studio.storage import model_key
+from glossi_sync.studio.api.uploads import new_model, settled_uploads, upload_urls
 
 router = APIRouter(tags=["models"])
 
@@ -96,7 +95,12 @@ async def create_models(
     """Make a record for each model, and a signed URL to upload its file to."""
     check_length(len(body.models), "models")
     now = studio.clock()
-    made = [_new_row(model, studio.new_id(), workspace_id, now) for model in body.models]
+    made = [
+        new_model(
+            studio.new_id(), workspace_id, now, name=model.name, file_name=model.fileName, file_type=model.fileType
+        )
+        for model in body.models
+    ]
     urls = await upload_urls(studio, request, made)
     await studio.records.write(lambda connection: rows.add_models(connection, made))
     return CreatedModels(
@@ -109,19 +113,6 @@ async def create_models(
             )
             for model, upload_url in zip(made, urls, strict=True)
         ]
-    )
-
-
-def _new_row(model: NewModel, model_id: str, workspace_id: str, now: float) -> rows.Model:
-    return rows.Model(
-        model_id=model_id,
-        workspace_id=workspace_id,
-        name=model.name,
-        file_name=model.fileName,
-        file_type=model.fileType,
-        file_path=model_key(workspace_id, model_id, model.fileType),
-        status=wire.MODEL_PENDING,
-        created_at=now,
     )
 
 

@@ -20,7 +20,7 @@ from glossi_sync.studio import records as rows
 from glossi_sync.studio.api.context import Studio, TheStudio
 from glossi_sync.studio.api.errors import Refusal, documented
 from glossi_sync.studio.signing import SignatureError
-from glossi_sync.studio.storage import FolderStorage, NotUploaded, TooLarge, UploadReplaced, WrongContentType
+from glossi_sync.studio.storage import FolderStorage, NotUploaded, TooLarge, UploadReplaced, WrongContentType, model_key
 
 router = APIRouter(tags=["uploads"])
 
@@ -29,6 +29,20 @@ UPLOADS = "/uploads"
 _DRAINED_BYTES = 16 * 1024 * 1024
 
 _SETTLED_AT_ONCE = 16
+
+
+def new_model(model_id: str, workspace_id: str, now: float, *, name: str, file_name: str, file_type: str) -> rows.Model:
+    """A model whose file is yet to be uploaded."""
+    return rows.Model(
+        model_id=model_id,
+        workspace_id=workspace_id,
+        name=name,
+        file_name=file_name,
+        file_type=file_type,
+        file_path=model_key(workspace_id, model_id, file_type),
+        status=wire.MODEL_PENDING,
+        created_at=now,
+    )
 
 
 async def upload_urls(studio: Studio, request: Request, models: Sequence[rows.Model]) -> list[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gc
 import io
 import json
 import math
@@ -25,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from glossi_sync.collecting import uncollected
 from glossi_sync.studio.processing.facts import ModelFacts, Vector, refuse
 
 if TYPE_CHECKING:
@@ -138,18 +138,13 @@ def parse_json(text: bytes) -> dict[str, Any]:
     """
     if len(text) > MAX_JSON_BYTES:
         refuse(f"the file's JSON is larger than {MAX_JSON_BYTES // 1024**2} MB: split the model into several")
-    # Nothing here is garbage, and looking for some takes most of the time in a document of millions of small parts.
-    collecting = gc.isenabled()
-    gc.disable()
     try:
-        document = json.loads(text.decode("utf-8"), parse_constant=_not_a_number)
+        with uncollected():  # it takes most of the time in a document of millions of small parts
+            document = json.loads(text.decode("utf-8"), parse_constant=_not_a_number)
     except RecursionError:
         refuse("the file's JSON is nested too deeply")
     except ValueError as error:
         refuse(f"the file's JSON cannot be read: {error}")
-    finally:
-        if collecting:
-            gc.enable()
     if not isinstance(document, dict):
         refuse("the file's JSON is not an object")
     return document
