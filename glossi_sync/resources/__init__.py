@@ -11,6 +11,7 @@ from glossi_sync.resources.lifecycles import LIFECYCLES, STEPS
 from glossi_sync.resources.model import FILE_TYPES, Model, file_type_of
 from glossi_sync.resources.project import Project
 from glossi_sync.resources.render import Render, RenderSettings
+from glossi_sync.resources.shard import Shard
 from glossi_sync.resources.template import Template, TemplateRef, UnresolvedTemplate, resolve_template
 from glossi_sync.resources.webhook import EVENTS, Webhook
 
@@ -30,6 +31,7 @@ __all__ = [
     "Project",
     "Render",
     "RenderSettings",
+    "Shard",
     "Step",
     "Template",
     "TemplateRef",
