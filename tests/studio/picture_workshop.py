@@ -26,7 +26,7 @@ class PictureWorkshop(DelayWorkshop):
 
 
 def _draw(request: RenderRequest) -> tuple[RenderedFile, ...]:
-    stills = ("Front View - Default", "Top View - Default")
+    stills = ("Front View - Default", "Top View - Default") if request.settings.render_bookmarks else ()
     for number, _ in enumerate(stills):
         Image.new("RGB", (1280, 720), (60 * number + 40, 90, 160)).save(request.folder / f"{number}.png")
     files = [RenderedFile(name, f"{number}.png", "PNG", False) for number, name in enumerate(stills)]

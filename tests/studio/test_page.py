@@ -199,6 +199,16 @@ def test_names_are_text_wherever_they_stand(inside: InProcess, made: dict[str, s
     assert seen >= 6
 
 
+def test_a_job_of_videos_alone_is_shown_by_its_video(inside: InProcess, made: dict[str, str]) -> None:
+    job = inside.api.start(made["project"], renderBookmarks=False, renderShots=True)
+    (video,) = inside.api.finished(job)["renders"]
+    visitor = browser(inside)
+    for address in ("/", "/renders", f"/renders/{job}", f"/projects/{made['project']}"):
+        answer = visitor.get(address)
+        assert answer.status_code == 200 and video["filePath"] in answer.text, address
+    assert "1 video" in visitor.get("/renders").text
+
+
 def test_all_that_the_page_loads_is_its_own_and_there(inside: InProcess, made: dict[str, str]) -> None:
     visitor = browser(inside)
     loaded: set[str] = set()
