@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test test-postgres-s3 simulate kill studio-kills bench document lint format clean
+.PHONY: demo test test-postgres-s3 simulate kill studio-kills bench document docs lint format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make studio-kills KILLS=100   kills the studio's server at so many random moments under load, and proves the like"
 	@echo "make bench   measures what benchmarks/README.md tells, a line for each; takes a quarter of an hour"
 	@echo "make document EXAMPLES=1000   asks the studio whatever its OpenAPI document allows, and much that it does not"
+	@echo "make docs   brings the help texts in docs/commands.md up to date"
 	@echo "make lint   ruff, mypy, import-linter"
 
 $(BIN)/python:
@@ -44,11 +45,12 @@ test-postgres-s3: $(VENV)/dev.installed
 	  tests/studio/test_service_records.py tests/studio/test_storage_bucket.py tests/studio/test_studio_elsewhere.py \
 	  tests/studio/test_dask_cluster.py
 
-# The suite runs 2,000 seeds of it; START goes on where another run has ended.
+# The suite runs 2,000 seeds of it; START goes on where another run has ended. Where the state lies is decided by the
+# seed, or by BACKEND=memory|file|bucket|postgresql (the last on a real server, ten times slower).
 SEEDS ?= 1000000
 START ?= 0
 simulate: $(VENV)/dev.installed
-	PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --start $(START)
+	PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --start $(START) $(if $(BACKEND),--backend $(BACKEND))
 
 # The suite kills 8 times. SEED=… chooses the moments; without it they are new ones each time.
 KILLS ?= 200
@@ -62,7 +64,7 @@ studio-kills: $(VENV)/dev.installed
 	PYTHONPATH=tests $(BIN)/python -m studio_kills --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 # OCTODNS=…/bin/octodns-sync measures that peer as well.
-BENCHMARKS ?= startup hash uploads plan change growth apply peers studio spin
+BENCHMARKS ?= startup hash uploads plan change growth state apply events shards peers studio spin
 bench: $(VENV)/dev.installed
 	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
@@ -70,6 +72,9 @@ bench: $(VENV)/dev.installed
 EXAMPLES ?= 1000
 document: $(VENV)/dev.installed
 	GLOSSI_DOCUMENT_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/studio/test_service_document.py
+
+docs: $(VENV)/dev.installed
+	$(BIN)/python docs/help_texts.py
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .

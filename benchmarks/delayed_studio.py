@@ -95,6 +95,7 @@ class Delayed:
     """A running one."""
 
     url: str
+    pid: int
     key: str = KEY
 
 
@@ -107,7 +108,7 @@ def delayed_studio(folder: Path, *, latency: float, processing: float, rendering
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield Delayed(process.stdout.readline().strip())
+            yield Delayed(process.stdout.readline().strip(), process.pid)
         finally:
             process.stdin.close()
             process.terminate()

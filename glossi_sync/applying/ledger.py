@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 from glossi_sync.applying.stop import Stop
 from glossi_sync.resources import InDoubt as Doubt
 from glossi_sync.resources import Step, kind_of
-from glossi_sync.service import InDoubt, NotSent, Refused, RunBlocking
+from glossi_sync.service import FileChanged, InDoubt, NotSent, Refused, RunBlocking
 from glossi_sync.state import (
     AddStray,
     Bind,
@@ -144,7 +144,7 @@ class Ledger:
 
         Raises:
             Stopped: the run was asked to stop before the call was made.
-            NotSent, Refused: the call was certainly not done; so it is recorded.
+            NotSent, Refused, FileChanged: the call was certainly not done; so it is recorded.
             InDoubt: it is not known whether it was done.
             StateError: the journal could not be written; if that was before the call, the call was not made.
         """
@@ -159,6 +159,10 @@ class Ledger:
             except (NotSent, Refused) as error:
                 outcome = "not sent" if isinstance(error, NotSent) else f"refused: {error.status}"
                 await self.write(Settle(call_id, outcome, self.clock()))
+                raise
+            except FileChanged:
+                # Its last piece never left, so nothing of it is there.
+                await self.write(Settle(call_id, "broken off: the file is not what was planned", self.clock()))
                 raise
             except InDoubt as doubt:
                 if doubt.partial:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import NoReturn
 
-from glossi_sync.applying.context import Context, Failure
+from glossi_sync.applying.context import Context, Failure, NotWaitedFor
 from glossi_sync.applying.events import Reached, StepTaken, Uploading, Waiting
 from glossi_sync.planning.change import Change
 from glossi_sync.planning.explain import inputs_of
@@ -41,6 +41,7 @@ async def realise(change: Change, context: Context) -> None:
 
     Raises:
         Failure: the model failed at the service, or got lost there.
+        NotWaitedFor: the service processes it, and this run does not wait.
         ServiceError, FileChanged, StateError, Stopped: as the step that was being taken raises them.
     """
     if UPLOAD in change.steps:
@@ -161,6 +162,8 @@ async def _give_up_record(one: Object, model_id: str, refusal: Refused, context:
 async def _wait(address: str, context: Context) -> None:
     model_id = context.ledger.remote_id(address)
     context.emit(Waiting(address, Phase.CONFIRMED))
+    if not context.wait:
+        raise NotWaitedFor("the service processes it")
     status = await context.stop.race(context.model_waits.settled(model_id))
     one = context.ledger.object(context.ledger.bound_to(address))
     now = context.ledger.clock()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from glossi_sync.applying.context import Context, Failure
+from glossi_sync.applying.context import Context, Failure, NotWaitedFor
 from glossi_sync.applying.events import Reached, StepTaken, Waiting
 from glossi_sync.planning.change import Change
 from glossi_sync.planning.explain import inputs_of
@@ -24,6 +24,7 @@ async def realise(change: Change, context: Context) -> None:
 
     Raises:
         Failure: the render failed for good, or got lost at the service.
+        NotWaitedFor: the service renders it, and this run does not wait.
         ServiceError, StateError, Stopped: as the step that was being taken raises them.
     """
     if START in change.steps:
@@ -92,6 +93,8 @@ async def _wait(address: str, context: Context) -> None:
     job_id = context.ledger.remote_id(address)
     while True:
         context.emit(Waiting(address, Phase.QUEUED))
+        if not context.wait:
+            raise NotWaitedFor("the service renders it")
         job = await context.stop.race(
             context.render_waits.settled(job_id, lambda status: context.emit(Waiting(address, status)))
         )

@@ -1,4 +1,5 @@
-"""Settling a doubt by hand: was a render started by a call whose answer nobody heard?
+"""Settling a doubt by hand: was a render started by a call whose answer nobody heard? (Where a webhook's events are
+received, planning's ``settling`` mostly finds out by itself.)
 
 Such a render is held, because asking twice may cost twice, and the service can neither be asked which jobs a project
 has nor told a key to recognise a call by. The user can look, and say.
@@ -14,10 +15,11 @@ from glossi_sync.errors import UserError
 from glossi_sync.planning import Survey
 from glossi_sync.planning.explain import inputs_of
 from glossi_sync.planning.observe import finished_files, render_job, render_phase
+from glossi_sync.planning.settling import close_doubts
 from glossi_sync.resources import Kind
 from glossi_sync.resources.render import START
 from glossi_sync.service import Glossi
-from glossi_sync.state import Bind, Intend, Intent, Object, PutObject, Settle, Subject, Write
+from glossi_sync.state import Bind, Intend, Intent, Object, PutObject, Subject, Write
 
 
 class NotInDoubt(UserError):
@@ -96,13 +98,5 @@ def _settle(
     doubts: Sequence[tuple[Intent, Subject]], outcome: str, clock: Callable[[], float], rng: Random
 ) -> list[Write]:
     """Settle calls in doubt for these subjects; what else they were for stays in doubt."""
-    subjects: dict[Intent, list[Subject]] = {}
-    for intent, subject in doubts:
-        subjects.setdefault(intent, []).append(subject)
-    writes: list[Write] = []
-    for intent, settled in subjects.items():
-        writes.append(Settle(intent.call_id, outcome, clock()))
-        others = tuple(one for one in intent.subjects if one not in settled)
-        if others:
-            writes.append(Intend(Intent(new_id(rng), intent.run_id, intent.step, intent.call, others, intent.at)))
-    return writes
+    settled, rest = close_doubts(doubts, outcome, clock(), lambda _: new_id(rng))
+    return [*settled, *map(Intend, rest)]

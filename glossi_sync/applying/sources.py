@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit
 
 from glossi_sync.applying.downloads import Source
 from glossi_sync.errors import UserError
-from glossi_sync.service import Glossi
+from glossi_sync.service import Downloaded, Glossi, Part, WrongContent, tag_of
+from glossi_sync.service.downloads import FULL, write_all
 from glossi_sync.spec import Downloads
 from glossi_sync.spec.files import Unfit
-from glossi_sync.spec.stores import Stores, aside, open_store
+from glossi_sync.spec.stores import Reading, Stores, aside, open_store
 
 HOSTED = "glossi.app"
 BUCKETS = ("s3://", "gs://", "az://")
@@ -51,8 +53,8 @@ class _Http:
         self._service = service
         self._below = below
 
-    async def fetch(self, file_path: str, target: Path) -> int:
-        return (await self._service.download(file_path, target, below=self._below)).size
+    async def fetch(self, file_path: str, target: Path) -> Downloaded:
+        return await self._service.download(file_path, target, below=self._below)
 
 
 class _Bucket:
@@ -67,20 +69,57 @@ class _Bucket:
         except Unfit as error:
             raise NoSource(f"downloads.from: {url} {error}") from None
 
-    async def fetch(self, file_path: str, target: Path) -> int:
-        return await asyncio.wrap_future(aside(self._fetch, f"{self._url}/{file_path.lstrip('/')}", target))
-
-    def _fetch(self, url: str, target: Path) -> int:
-        part = target.with_name(f".{target.name}.part")
-        size = 0
+    async def fetch(self, file_path: str, target: Path) -> Downloaded:
+        stopped = Event()
         try:
+            url = f"{self._url}/{file_path.lstrip('/')}"
+            return await asyncio.wrap_future(aside(self._fetch, url, target, stopped))
+        except asyncio.CancelledError:
+            # The thread goes on until its next piece; it must not write into what a later run goes on with.
+            stopped.set()
+            raise
+
+    def _fetch(self, url: str, target: Path, stopped: Event) -> Downloaded:
+        part = Part(target)
+        part.find()
+        while True:
+            before = part.received
+            try:
+                self._receive(url, part, stopped)
+                return part.finish({})
+            except WrongContent as error:
+                raise OSError(f"{url} {error}") from None
+            except Unfit as error:
+                # A connection that breaks off is taken up again, as long as each brings something.
+                if part.received <= before:
+                    raise OSError(f"{url} {error}") from None
+            except OSError as error:
+                if error.errno in FULL:
+                    part.discard()
+                raise
+
+    def _receive(self, url: str, part: Part, stopped: Event) -> None:
+        """Read what is missing of a file into its part."""
+        reading = self._go_on(url, part)
+        if reading is None:
+            part.discard()
             reading = self._stores.read(url)
-            with part.open("wb") as file:
-                for piece in reading.pieces:
-                    size += file.write(piece)
-            part.replace(target)
-        except Unfit as error:
-            raise OSError(f"{url} {error}") from None
-        finally:
-            part.unlink(missing_ok=True)
-        return size
+        with part.opened(tag_of(url, url, reading.etag)) as file:
+            for piece in reading.pieces:
+                if stopped.is_set():
+                    raise OSError("stopped")
+                write_all(file, piece)
+                part.received += len(piece)
+        if part.received != reading.size:
+            raise Unfit(f"sent {part.received:,} bytes of {reading.size:,}")
+
+    def _go_on(self, url: str, part: Part) -> Reading | None:
+        """The rest of a file that an earlier run has a part of, unless the bucket has another there now."""
+        if not part.can_continue:
+            return None
+        size, etag = self._stores.look(url)
+        if etag is None or not part.is_of(tag_of(url, url, etag)) or part.received > size:
+            return None
+        if part.received == size:
+            return Reading(size, etag, iter(()))
+        return self._stores.read(url, only=etag, start=part.received)

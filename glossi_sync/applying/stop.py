@@ -17,6 +17,7 @@ class Stop:
     """A request to stop, made at most once. Made inside the event loop that it is used in."""
 
     def __init__(self) -> None:
+        self.time_is_up = False
         self._requested = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
 
@@ -25,9 +26,10 @@ class Stop:
         """Whether the run is to stop."""
         return self._requested.is_set()
 
-    def request(self) -> None:
-        """Ask the run to stop."""
+    def request(self, *, time_is_up: bool = False) -> None:
+        """Ask the run to stop; ``time_is_up`` is kept: it was given no more time."""
         if not self.requested:
+            self.time_is_up = time_is_up
             self._requested.set()
             for listener in self._listeners:
                 listener()

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from glossi_sync.cli import exits
+from glossi_sync.cli.diagnostics import logs_json, say
 from glossi_sync.errors import UserError
 
 
@@ -26,7 +27,10 @@ def sentences() -> Iterator[None]:
         sentence = sentence_of(error)
         if sentence is None:
             raise
-        fail(sentence, _code(error))
+        *others, last = _separately(error, sentence)
+        for one in others:
+            say(one, "error")
+        fail(last, _code(error))
 
 
 def sentence_of(error: BaseException) -> str | None:
@@ -39,7 +43,7 @@ def sentence_of(error: BaseException) -> str | None:
 
 def fail(sentence: str, code: int = exits.ERROR) -> NoReturn:
     """Say a sentence on stderr and end with a code."""
-    click.echo(sentence, err=True)
+    say(sentence, "error")
     sys.exit(code)
 
 
@@ -49,6 +53,13 @@ def _code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return exits.INTERRUPTED
     return exits.LOCKED if isinstance(_first(error), StateLocked) else exits.ERROR
+
+
+def _separately(error: BaseException, sentence: str) -> list[str]:
+    """A spec's mistakes are one text for a person, and several diagnostics for a program."""
+    from glossi_sync.spec import SpecError  # noqa: PLC0415 (as above)
+
+    return sentence.splitlines() if logs_json() and isinstance(_first(error), SpecError) else [sentence]
 
 
 def _first(error: BaseException) -> BaseException:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glossi_sync.cli.completing import bound_addresses
 from glossi_sync.cli.options import output_options, service_options, spec_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("resolve")
-@click.argument("address")
+@click.argument("address", shell_complete=bound_addresses)
 @click.option("--adopt", "job_id", metavar="JOB-ID", help="The render was started, as this job.")
 @click.option("--again", "ask_again", is_flag=True, help="It was not started: the next apply may ask again.")
 @spec_option

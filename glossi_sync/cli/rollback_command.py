@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING
 
 import click
 
 from glossi_sync.cli.errors import fail
 from glossi_sync.cli.options import output_options, service_options, spec_option
-
-if TYPE_CHECKING:
-    from glossi_sync.state import Run
+from glossi_sync.cli.runs import named_run
 
 
 @click.command("rollback")
@@ -55,7 +51,7 @@ def command(
         session.state.lock(holder(mine, "glossi-sync rollback")),
     ):
         state = session.state
-        run = _one(run_id, state.runs())
+        run = named_run(run_id, state.runs())
         past = state.bindings_after(run.run_id)
         realised = state.realised()
         plan = roll_back(past, realised, workspace=session.spec.workspace, lineage=state.lineage, serial=state.serial)
@@ -76,15 +72,3 @@ def command(
                     return (await fetch_home(session, desired, service, emit)).fetched
 
         click.echo(f"Files brought home: {asyncio.run(bring())}.")
-
-
-def _one(wanted: str, runs: Sequence[Run]) -> Run:
-    """The run that an id, or the beginning of one, names."""
-    found = [run for run in runs if str(run.run_id).startswith(wanted)]
-    if not found:
-        fail(f"The history has no run {wanted}; `glossi-sync history` lists them.")
-    if len(found) > 1:
-        fail(f"{len(found)} runs begin with {wanted}; write more of the id.")
-    if found[0].ended is None:
-        fail(f"Run {found[0].run_id} never ended, so what it left is not known; choose one that did.")
-    return found[0]

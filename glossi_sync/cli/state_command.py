@@ -1,4 +1,4 @@
-"""``glossi-sync state``: the state, read."""
+"""``glossi-sync state``: the state, read and mended."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from pathlib import Path
 
 import click
 
+from glossi_sync.cli.completing import bound_addresses
 from glossi_sync.cli.errors import fail
 from glossi_sync.cli.options import format_option, output_options, service_options, spec_option
+from glossi_sync.cli.state_bindings import forget, move
+from glossi_sync.cli.state_transfer import migrate, pull, push
 
 
 @click.group("state")
 def command() -> None:
-    """Read and mend the state."""
+    """Read and mend the state, and carry it elsewhere."""
+
+
+for _one in (pull, push, migrate, move, forget):
+    command.add_command(_one)
 
 
 @command.command("list")
@@ -35,7 +42,7 @@ def list_bindings(
 
 
 @command.command("show")
-@click.argument("address", required=False)
+@click.argument("address", required=False, shell_complete=bound_addresses)
 @spec_option
 @service_options
 @format_option("text", "json")

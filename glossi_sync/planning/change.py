@@ -9,8 +9,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from glossi_sync.planning.observe import Seen
+from glossi_sync.planning.scope import WHOLE, Scope
 from glossi_sync.resources import Kind, Step
-from glossi_sync.state import Intent, Subject
+from glossi_sync.state import Intent, Subject, Write
 
 
 class Action(StrEnum):
@@ -80,6 +81,24 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a plan's apply may bring.
+
+    ``renders`` are those that it starts or waits for, ``unknown`` those of them of which nothing is known: they are in
+    neither number. ``at_least`` says that models may have more looks than are counted. ``seconds`` is None where no
+    earlier run did the like; ``runs`` are how many it is the median of.
+    """
+
+    renders: int = 0
+    pictures: int = 0
+    videos: int = 0
+    at_least: bool = False
+    unknown: int = 0
+    seconds: float | None = None
+    runs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that an apply would do, and what it was decided from.
 
@@ -102,6 +121,12 @@ class Plan:
     """Why the guard refuses it, where it does."""
     remark: str | None = None
     """What is to be said of many changes at once."""
+    forecast: Forecast | None = None
+    """What an apply of it may bring; None where nobody has asked, or where there is nothing to do."""
+    scope: Scope = WHOLE
+    """What it is about; the other addresses are neither among its changes nor counted."""
+    settled: tuple[Write, ...] = ()
+    """What webhook events have settled of the calls in doubt: an apply records it first."""
 
     def acting(self) -> Iterator[Change]:
         """The changes that an apply has something to do for."""
@@ -131,4 +156,4 @@ class Plan:
     @property
     def is_settled(self) -> bool:
         """Whether there is not even something to be written down: an apply of it would be as if it had not been."""
-        return self.is_empty and not self.seen and not self.abandoned
+        return self.is_empty and not (self.seen or self.abandoned or self.settled)

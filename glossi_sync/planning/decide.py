@@ -7,7 +7,8 @@ Parents come before children in the spec's order, so each decision can look at w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -55,29 +56,30 @@ def plan(
     lineage: str = "",
     serial: int = 0,
     everything: bool = False,
+    anew: Set[str] = frozenset(),
 ) -> Plan:
     """Decide what has to happen for every address of ``desired`` to be bound to a complete object.
 
-    ``now`` is in Unix seconds (signed URLs expire); ``everything`` lists uneventful addresses too; the other names
-    only identify the plan.
+    ``now`` is in Unix seconds (signed URLs expire); ``everything`` lists uneventful addresses too; ``anew`` are
+    addresses that are to be made anew, whatever there is; the other names only identify the plan.
     """
     world = _World(realised, observed)
-    kept = _keep(desired, world)
-    adopted = _adopt(desired, kept, world)
+    kept = _keep(desired, world, anew)
+    adopted = _adopt(desired, kept, world, anew)
     provided = kept.keys() | adopted.keys()
     other_names = OtherNames(desired)
     decided: dict[str, Change] = {}
     unchanged = 0
     for address, want in desired.items():
         if want.kind is Kind.WEBHOOK:
-            change = _decide_webhook(want, world)
+            change = _decide_webhook(want, world, anew)
         elif (own := kept.get(address)) is not None:
             change = _go_on(want, own, world, policy, now)
         elif (found := adopted.get(address)) is not None:
             change = _take_over(want, found, world, policy, now)
         else:
             doubts = () if policy.ask_again else _doubts(want, world, desired, provided)
-            change = _make(want, world, decided, doubts, other_names)
+            change = _make(want, world, decided, doubts, other_names, anew)
         if change is None:
             unchanged += 1
             if not everything:
@@ -162,23 +164,34 @@ class _World:
         return True
 
 
-def _keep(desired: Mapping[str, Desired], world: _World) -> dict[str, Object]:
-    return {
-        address: bound
-        for address, want in desired.items()
-        if (bound := world.bound(address)) is not None and bound.digest == want.digest and world.usable(bound)
-    }
+def _keep(desired: Mapping[str, Desired], world: _World, anew: Set[str]) -> dict[str, Object]:
+    kept: dict[str, Object] = {}
+    taken: set[int] = set()
+    for address, want in desired.items():
+        bound = world.bound(address)
+        if bound is None or bound.digest != want.digest or bound.oid in taken or address in anew:
+            continue  # Taken: one shard has moved the object, and the other has not yet replaced it.
+        if world.usable(bound):
+            kept[address] = bound
+            taken.add(bound.oid)
+    return kept
 
 
-def _adopt(desired: Mapping[str, Desired], kept: Mapping[str, Object], world: _World) -> dict[str, Object]:
+def _adopt(
+    desired: Mapping[str, Desired], kept: Mapping[str, Object], world: _World, anew: Set[str]
+) -> dict[str, Object]:
     """Give addresses that keep nothing a remembered object with their digest: complete before unfinished before
-    failed, then the one with the same label, then the newest.
+    failed, then the one with the same label, then the newest. What is to be made anew is nobody's to take.
     """
-    missing = [want for address, want in desired.items() if address not in kept and want.kind is not Kind.WEBHOOK]
+    missing = [
+        want
+        for address, want in desired.items()
+        if not (address in kept or address in anew or want.kind is Kind.WEBHOOK)
+    ]
     if not missing:
         return {}
     wanted = {want.digest for want in missing}
-    held = {one.oid for one in kept.values()}
+    held = {one.oid for one in kept.values()} | {bound.oid for address in anew if (bound := world.bound(address))}
     free: dict[str, list[Object]] = {}
     for one in world.objects():
         if one.digest in wanted and one.oid not in held and world.usable(one):
@@ -292,6 +305,7 @@ def _make(
     decided: Mapping[str, Change],
     doubts: tuple[tuple[Intent, Subject], ...],
     other_names: OtherNames,
+    anew: Set[str],
 ) -> Change:
     """Nothing realised will do: a new object, unless something stands in its way."""
     lifecycle = LIFECYCLES[want.kind]
@@ -324,6 +338,8 @@ def _make(
     elif bound.digest != want.digest:
         of_names = bound.digest == other_names.digest(want.address)
         action, reason = Action.REPLACE, other_names.reason if of_names else "its inputs changed"
+    elif want.address in anew and anew.isdisjoint(want.parents):
+        action, reason = Action.RECREATE, "to be made anew, as asked for"
     elif bound.phase is Phase.LOST:
         action, reason = Action.RECREATE, "the service no longer knows it"
     else:
@@ -402,7 +418,7 @@ def _is_asked_again(doubt: Intent, desired: Mapping[str, Desired], world: _World
     return True
 
 
-def _decide_webhook(want: Desired, world: _World) -> Change | None:
+def _decide_webhook(want: Desired, world: _World, anew: Set[str]) -> Change | None:
     """The one mutable thing: compared field by field with what the service has now."""
     assert isinstance(want.inputs, Webhook)
     bound = world.bound(want.address)
@@ -416,19 +432,20 @@ def _decide_webhook(want: Desired, world: _World) -> Change | None:
         action = Action.CREATE if bound is None else Action.RECREATE
         reason = "not realised" if bound is None else "the service no longer has it"
         return Change(want.address, want.kind, action, reason, want.digest, steps=(PUT,), oid=oid)
-    diff = _webhook_differences(observed.webhook, want.inputs)
-    if diff:
-        reason = "differs at the service"
+    diff = webhook_differences(observed.webhook, want.inputs)
+    if diff or want.address in anew:
+        reason = "differs at the service" if diff else "to be set anew, as asked for"
         return Change(want.address, want.kind, Action.UPDATE, reason, want.digest, steps=(PUT,), oid=oid, diff=diff)
     if bound is None or bound.digest != want.digest:
         return Change(want.address, want.kind, Action.ADOPT, "the service has exactly this one", want.digest, oid=oid)
     return None
 
 
-def _webhook_differences(now: Webhook, want: Webhook) -> tuple[Difference, ...]:
+def webhook_differences(now: Webhook, want: Webhook) -> tuple[Difference, ...]:
+    """The fields in which a webhook differs from the one that is wanted; a description that is not wanted is none."""
     differences = []
     if now.url != want.url:
-        differences.append(Difference("url", f"{now.url} -> {want.url}"))
+        differences.append(Difference("url", _url_difference(now.url, want.url)))
     if set(now.events) != set(want.events):
         gone, new = sorted(set(now.events) - set(want.events)), sorted(set(want.events) - set(now.events))
         differences.append(Difference("events", " ".join([*(f"-{one}" for one in gone), *(f"+{one}" for one in new)])))
@@ -437,3 +454,18 @@ def _webhook_differences(now: Webhook, want: Webhook) -> tuple[Difference, ...]:
     if want.description is not None and now.description != want.description:
         differences.append(Difference("description", f"{now.description!r} -> {want.description!r}"))
     return tuple(differences)
+
+
+def _url_difference(now: str, want: str) -> str:
+    """A receiver's URL may be all that keeps strangers from it, and plans are posted where many read them: what a
+    person needs to see is where it leads.
+    """
+    there, here = _origin(now), _origin(want)
+    return f"{there} -> {here}" if there != here else f"{here}, with another path or query"
+
+
+def _origin(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "no URL"
+    return f"{scheme}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}"

@@ -8,7 +8,11 @@ from dataclasses import dataclass, replace
 from glossi_sync.planning.change import Plan
 from glossi_sync.planning.decide import Policy, plan
 from glossi_sync.planning.explain import explain
-from glossi_sync.planning.observe import Refresh, ask, observe
+from glossi_sync.planning.forecast import Cameras, Memory, forecast
+from glossi_sync.planning.observe import Observed, Refresh, ask, observe
+from glossi_sync.planning.part import Part, narrow, part_of
+from glossi_sync.planning.scope import WHOLE, Scope, matching, with_children
+from glossi_sync.planning.settling import Settlement, has_starts_in_doubt, settle_held
 from glossi_sync.resources import Model, Template, UnresolvedTemplate, resolve_template
 from glossi_sync.service import Glossi
 from glossi_sync.spec import Desired, Spec, desire
@@ -17,11 +21,12 @@ from glossi_sync.state import Object, Realised, State
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A plan, with what it was decided from: an apply needs all three."""
+    """A plan, with what it was decided from: an apply needs all three. ``part`` is what of ``desired`` it is about."""
 
     plan: Plan
     desired: Mapping[str, Desired]
     realised: Realised
+    part: Mapping[str, Desired]
 
     def status(self) -> list[tuple[str, Object | None]]:
         """Every address of the spec with the object that it is bound to, as the service says that it is now."""
@@ -45,19 +50,30 @@ async def survey(
     clock: Callable[[], float],
     refresh: Refresh = Refresh.LIVE,
     everything: bool = False,
+    scope: Scope = WHOLE,
+    cameras: Callable[[], Mapping[str, Cameras]] = dict,
 ) -> Survey:
-    """Resolve the templates, compute Desired, read the state, ask the service, decide, explain.
+    """Resolve the templates, compute Desired, read the state, ask the service, decide, explain, forecast.
 
-    ``models`` are the spec's hashed files by key; ``clock`` tells Unix seconds. Changes nothing anywhere.
+    ``models`` are the spec's hashed files by key; ``clock`` tells Unix seconds; ``scope`` is what the plan is about;
+    ``cameras`` those of templates that are known otherwise than from finished renders. Changes nothing anywhere.
 
     Raises:
+        UnknownAddress: the scope names an address that there is not.
         UnresolvedTemplate: a template binding matches none or several of the service's templates.
         ServiceError: the service could not be asked.
         StateError: the state could not be read.
     """
     desired = desire(spec, models, await _templates(spec, service))
+    serial = state.serial  # before the rest is read: what moves meanwhile must show
     realised = state.realised()
-    observed = await observe(service, ask(desired, realised, refresh))
+    part = part_of(scope, desired, realised)
+    anew = with_children(matching(scope.anew, desired, "--replace"), desired)
+    settlement = _settle(state, desired, realised, part, clock())
+    if settlement is not None:
+        realised = settlement.realised
+        part = part_of(scope, desired, realised)
+    observed = await observe(service, ask(part.desired, part.realised, refresh))
     decided = plan(
         desired,
         realised,
@@ -67,10 +83,31 @@ async def survey(
         workspace=spec.workspace,
         spec=spec.fingerprint,
         lineage=state.lineage,
-        serial=state.serial,
+        serial=serial,
         everything=everything,
+        anew=anew,
     )
-    return Survey(explain(decided, desired, realised, state.inputs), desired, realised)
+    if settlement is not None:
+        decided = replace(decided, changes=settlement.noted(decided.changes), settled=settlement.writes)
+    decided = narrow(decided, scope, part, desired, realised, policy.guard)
+    explained = explain(decided, desired, realised, state.inputs)
+    memory = Memory(state.inputs, state.files, state.runs, cameras)
+    told = replace(explained, forecast=forecast(explained, desired, realised, memory))
+    return Survey(told, desired, realised, part.desired)
+
+
+def _settle(
+    state: State, desired: Mapping[str, Desired], realised: Realised, part: Part, now: float
+) -> Settlement | None:
+    """What webhook events say of renders that would be held."""
+    if not has_starts_in_doubt(part.realised):
+        return None
+    events = state.events(after=0)
+    if not events:
+        return None
+    held = plan(desired, realised, Observed(), Policy(), now=now).troubled()
+    here = (change for change in held if change.address in part.desired)
+    return settle_held(here, desired, realised, part.realised.in_doubt, events, state.strays(), now)
 
 
 async def _templates(spec: Spec, service: Glossi) -> dict[str, Template]:

@@ -23,6 +23,8 @@ def applied_text(applied: Applied, home: Home, *, seconds: float) -> str:
         lines += [f"  {address}: {reason}" for address, reason in troubles.items()]
     if applied.skipped:
         lines.append(f"{len(applied.skipped)} not gone on with: {_some(list(applied.skipped))}.")
+    if applied.under_way:
+        lines.append(f"Still under way: {_some(list(applied.under_way))}. A later apply goes on from there.")
     if applied.stopped:
         lines.append("Stopped as asked; run the command again to go on from here.")
     return "\n".join(lines)
@@ -38,6 +40,7 @@ def applied_document(applied: Applied, home: Home, *, seconds: float, error: str
         "calls": dict(applied.calls),
         "failed": dict(applied.failed),
         "skipped": dict(applied.skipped),
+        "underWay": dict(applied.under_way),
         "downloads": {"fetched": home.fetched, "failed": dict(home.failed)},
         "seconds": round(seconds, 3),
         **({} if error is None else {"error": error}),

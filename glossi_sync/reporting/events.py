@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -16,12 +17,14 @@ from glossi_sync.applying.events import (
     Noted,
     Reached,
     Recorded,
+    Removed,
     Skipped,
     StepTaken,
     Stopping,
     Uploading,
     Waiting,
 )
+from glossi_sync.moments import moment
 
 WORDS = {"record": "recorded", "upload": "uploaded", "confirm": "confirmed", "create": "created", "start": "started"}
 
@@ -62,6 +65,8 @@ class EventLines:
                 return f"{address}: note: {message}"
             case Downloaded(_, path, _):
                 return f"brought home {path}"
+            case Removed(path):
+                return f"removed {path}"
             case Stopping():
                 return STOPPING
             case Uploading() | Ended():
@@ -69,7 +74,7 @@ class EventLines:
 
 
 class JsonLines:
-    """One JSON object an event: ``{"event": "step-taken", "address": …}`` (contract, ``apply --format json``)."""
+    """One JSON object an event: ``{"event": "step-taken", "time": …, …}`` (contract, ``apply --format json``)."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
@@ -82,7 +87,8 @@ class JsonLines:
 
 def json_line(event: str, fields: dict[str, Any]) -> str:
     """One line of JSON, its keys as in the plan's document."""
-    return json.dumps({"event": event, **{_camel(key): value for key, value in fields.items()}}, ensure_ascii=False)
+    told = {"event": event, "time": moment(time.time())}
+    return json.dumps({**told, **{_camel(key): value for key, value in fields.items()}}, ensure_ascii=False)
 
 
 def _kebab(name: str) -> str:

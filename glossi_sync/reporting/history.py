@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from glossi_sync.reporting.words import calls_line
-from glossi_sync.state import Run, Stray
+from glossi_sync.state import Holder, Run, Stray
 
-_COLOURS = {"converged": "green", "converged in part": "yellow"}
+_COLOURS = {"converged": "green", "converged in part": "yellow", "under way": "cyan"}
 
 
 def history_text(runs: Sequence[Run]) -> Text:
@@ -35,6 +35,16 @@ def strays_text(strays: Sequence[Stray]) -> Text:
     for stray in strays:
         lines.append(f"{_moment(stray.at)}  {stray.kind.value:<8}  {stray.remote_id or '(id unknown)':<36}  ")
         lines.append(f"{stray.reason}\n", style="bright_black")
+    return lines
+
+
+def holders_text(holders: Sequence[Holder]) -> Text:
+    """Who holds a state: run, since when, who where, the process, the command, the shard if any."""
+    lines = Text()
+    for holder in holders:
+        lines.append(f"run {holder.run_id:<19}  since {_moment(holder.since)}  {holder.user} on {holder.host}, ")
+        shard = "" if holder.shard is None else f", shard {holder.shard}"
+        lines.append(f"pid {holder.pid}  {holder.command}{shard}\n")
     return lines
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from glossi_sync.planning import Action, Change, Plan
+from glossi_sync.planning import Action, Change, Forecast, Plan
+from glossi_sync.planning.reviewed import Made
+from glossi_sync.reporting.saved_plan import FORMAT, made_document
 
-FORMAT = 1
 
-
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON values."""
+def plan_document(plan: Plan, made: Made | None = None) -> dict[str, Any]:
+    """The plan as JSON values; with ``made`` an apply can take it as its orders."""
     document: dict[str, Any] = {
         "format": FORMAT,
         "workspace": plan.workspace,
@@ -27,11 +27,31 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "uploadBytes": plan.upload_bytes,
         },
     }
+    if plan.scope.shard is not None:
+        document["shard"] = str(plan.scope.shard)
+    if plan.scope.targets:
+        document["targets"] = list(plan.scope.targets)
+    if plan.forecast is not None:
+        document["estimate"] = _estimate(plan.forecast)
     if plan.remark is not None:
         document["remark"] = plan.remark
     if plan.excess is not None:
         document["refused"] = plan.excess
+    if made is not None:
+        document["madeWith"] = made_document(made)
     return document
+
+
+def _estimate(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "renders": forecast.renders,
+        "pictures": forecast.pictures,
+        "videos": forecast.videos,
+        "atLeast": forecast.at_least,
+        "unknown": forecast.unknown,
+        "seconds": None if forecast.seconds is None else round(forecast.seconds, 1),
+        "runs": forecast.runs,
+    }
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -42,6 +62,10 @@ def _change(change: Change) -> dict[str, Any]:
         "diff": [{"field": difference.field, "text": difference.text} for difference in change.diff],
         "steps": [step.name for step in change.steps],
     }
+    if change.digest is not None:
+        document["digest"] = change.digest
+    if change.waits:
+        document["waits"] = True
     if change.trouble is not None:
         document["trouble"] = change.trouble.value
     if change.note is not None:

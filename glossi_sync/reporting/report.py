@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
@@ -11,11 +12,12 @@ from rich.console import Console
 
 from glossi_sync.applying import Applied, Emit, Event, Home
 from glossi_sync.applying.events import Downloaded, Ended
+from glossi_sync.moments import moment
 from glossi_sync.planning import Plan
 from glossi_sync.reporting.applied import applied_document, applied_text
 from glossi_sync.reporting.events import EventLines, JsonLines
 from glossi_sync.reporting.plan_json import plan_document
-from glossi_sync.reporting.plan_text import plan_text
+from glossi_sync.reporting.plan_text import plan_text, width_of
 from glossi_sync.reporting.progress import Progress
 
 
@@ -49,7 +51,7 @@ class TextReport:
 
     def plan(self, plan: Plan, service: str) -> None:
         self._out.print(f"{plan.workspace} on {service}\n", style="bold")
-        self._out.print(plan_text(plan, everything=self._verbose), end="")
+        self._out.print(plan_text(plan, everything=self._verbose, width=width_of(self._out)), end="")
 
     @contextmanager
     def progress(self, plan: Plan) -> Iterator[Emit]:
@@ -102,4 +104,5 @@ class JsonReport:
             self._line(applied_document(self._applied, Home(self._fetched), seconds=seconds, error=error))
 
     def _line(self, document: Mapping[str, Any]) -> None:
-        self._write(json.dumps(document, ensure_ascii=False))
+        told = {"event": document["event"], "time": moment(time.time())}
+        self._write(json.dumps({**told, **document}, ensure_ascii=False))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     )
     from glossi_sync.service.calls import MUTATING
     from glossi_sync.service.client import Glossi, NewModel
-    from glossi_sync.service.downloads import Downloaded
     from glossi_sync.service.endpoint import Endpoint
     from glossi_sync.service.errors import (
         FileChanged,
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     )
     from glossi_sync.service.exchange import Timeouts
     from glossi_sync.service.pacing import Pace
+    from glossi_sync.service.parts import Downloaded, Part, WrongContent, tag_of
     from glossi_sync.service.retrying import Patience
     from glossi_sync.service.uploads import LocalFile, ModelFile, RunBlocking, Unreadable
 
@@ -63,7 +63,7 @@ _HOMES = {
     ),
     "calls": ("MUTATING",),
     "client": ("Glossi", "NewModel"),
-    "downloads": ("Downloaded",),
+    "parts": ("Downloaded", "Part", "WrongContent", "tag_of"),
     "endpoint": ("Endpoint",),
     "errors": (
         "FileChanged",
@@ -104,6 +104,7 @@ __all__ = [
     "NotFound",
     "NotSent",
     "Pace",
+    "Part",
     "Patience",
     "ReadFailed",
     "Refused",
@@ -119,6 +120,8 @@ __all__ = [
     "Unauthorized",
     "Unreadable",
     "UploadExpired",
+    "WrongContent",
+    "tag_of",
 ]
 
 

@@ -47,11 +47,12 @@ from glossi_sync.service.answers import (
 )
 from glossi_sync.service.asking import Asking
 from glossi_sync.service.calls import Call
-from glossi_sync.service.downloads import Downloaded, download
+from glossi_sync.service.downloads import download
 from glossi_sync.service.endpoint import Endpoint, origin_of, quoted_path
 from glossi_sync.service.errors import InvalidKey, NotFound, ReadFailed, Refused
 from glossi_sync.service.exchange import Exchange, Observe, Timeouts
 from glossi_sync.service.pacing import Pace
+from glossi_sync.service.parts import Downloaded
 from glossi_sync.service.retrying import Patience
 from glossi_sync.service.uploads import ExpectedFile, LocalFile, ModelFile, Progress, RunBlocking, upload
 

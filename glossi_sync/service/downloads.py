@@ -1,18 +1,17 @@
 """Downloads: a finished file from its URL to disk, whole or not at all.
 
-The bytes go to a hidden part file beside the destination, which is renamed once their number is right. A part file's
-name carries the ETag of what it is a part of, so a later run takes up where an earlier one was stopped, and never joins
-the parts of two files.
+The bytes go to a part file beside the destination (``parts``), which is renamed once their number is right, and their
+digests where the server tells any.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
+import base64
+import binascii
+import errno
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -20,27 +19,21 @@ import httpx
 
 from glossi_sync.service.asking import Asking
 from glossi_sync.service.calls import DOWNLOAD
-from glossi_sync.service.endpoint import origin_of
 from glossi_sync.service.errors import ReadFailed, Refused
 from glossi_sync.service.exchange import Exchange
+from glossi_sync.service.parts import NO_TAG, Downloaded, Part, WrongContent, tag_of
 from glossi_sync.service.uploads import Progress, RunBlocking
 
 _WRITE_BYTES: Final = 1024 * 1024
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+"""What an OSError says where there is no room left."""
+
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
 
 KeyHeaders = Callable[[str], dict[str, str]]
 """The headers that prove who asks, for a URL: those with the API key at the service's origin, none elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Downloaded:
-    """A file that was brought home: where it lies, its bytes, and how many of them an earlier run had brought."""
-
-    path: Path
-    size: int
-    resumed_from: int
 
 
 async def download(
@@ -60,32 +53,50 @@ async def download(
 
     Raises:
         ServiceError: sorted as usual; NotFound where there is no such file.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written. Where the disk is full, what has arrived of it is removed.
     """
     transfer = _Transfer(destination, size, progress or (lambda _: None), run_blocking)
-    await run_blocking(transfer.find_part)
-    doing = f"downloading {destination.name}"
+    try:
+        return await _bring(exchange, url, transfer, f"downloading {destination.name}", key_headers, run_blocking)
+    except OSError as error:
+        if error.errno in FULL:
+            await run_blocking(transfer.part.discard)
+        raise
+
+
+async def _bring(
+    exchange: Exchange, url: str, transfer: _Transfer, doing: str, key_headers: KeyHeaders, run_blocking: RunBlocking
+) -> Downloaded:
+    await run_blocking(transfer.part.find)
+    first, wrong = url, 0
     for _ in range(_MOST_REDIRECTS + 1):
         asking = _asking(url, doing, key_headers, transfer)
         transfer.asking = asking
         try:
             target = await exchange.persist(asking, transfer.receive)
         except Refused as refused:
-            if refused.status != 416 or transfer.part is None:
+            if refused.status != 416 or transfer.part.path is None:
                 raise
-            await run_blocking(transfer.discard_part)
+            await run_blocking(transfer.part.discard)
             continue
-        if target is None:
-            return await run_blocking(transfer.finish)  # type: ignore[no-any-return]
-        url = target
+        if target is not None:
+            url = target
+            continue
+        try:
+            return await run_blocking(transfer.part.finish, transfer.told)  # type: ignore[no-any-return]
+        except WrongContent as error:
+            if wrong:
+                raise asking.failed(ReadFailed, f"sent a file that {error}", permanent=True) from None
+            # Once may have been the way; twice is the file.
+            url, wrong = first, 1
     raise asking.failed(ReadFailed, "was redirected again and again", permanent=True)
 
 
 def _asking(url: str, doing: str, key_headers: KeyHeaders, transfer: _Transfer) -> Asking:
     def build() -> httpx.Request:
         headers = {"Accept-Encoding": "identity", **proof}
-        if transfer.can_continue:
-            headers["Range"] = f"bytes={transfer.received}-"
+        if transfer.part.can_continue:
+            headers["Range"] = f"bytes={transfer.part.received}-"
         return httpx.Request("GET", url, headers=headers)
 
     proof = key_headers(url)
@@ -97,37 +108,12 @@ class _Transfer:
 
     def __init__(self, destination: Path, size: int | None, progress: Progress, run_blocking: RunBlocking) -> None:
         self.asking: Asking
-        self.part: Path | None = None
-        self.received = 0
-        self._resumed_from = 0
-        self._destination = destination
+        self.part = Part(destination)
+        self.told: dict[str, bytes] = {}
+        """What the server has said that the file's digests are."""
         self._size = size
         self._progress = progress
         self._run_blocking = run_blocking
-
-    def find_part(self) -> None:
-        """Make the destination's folder, and take up what an earlier run has left in it."""
-        folder = self._destination.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        part_of_this = re.compile(rf"\.{re.escape(self._destination.name)}\.[0-9a-f]{{16}}\.part")
-        # Names alone are looked at first: the folder may hold ten thousand pictures, and is looked at for each.
-        for path in [folder / name for name in os.listdir(folder) if part_of_this.fullmatch(name)]:  # noqa: PTH208
-            size = path.stat().st_size
-            if not size or _NO_TAG in path.name or self.part is not None:
-                path.unlink(missing_ok=True)
-            else:
-                self.part, self.received, self._resumed_from = path, size, size
-
-    @property
-    def can_continue(self) -> bool:
-        """Whether the rest alone can be asked for."""
-        return self.part is not None and self.received > 0 and _NO_TAG not in self.part.name
-
-    def discard_part(self) -> None:
-        """Begin anew."""
-        if self.part is not None:
-            self.part.unlink(missing_ok=True)
-        self.part, self.received, self._resumed_from = None, 0, 0
 
     async def receive(self, response: httpx.Response) -> str | None:
         """Take in a response's body; the URL to ask instead, where it is a redirect."""
@@ -135,31 +121,24 @@ class _Transfer:
             return str(response.url.join(response.headers.get("location", "")))
         if response.status_code == 206 and not self._continues(response):
             # Parts of another file; the next asking is for the whole.
-            await self._run_blocking(self.discard_part)
+            await self._run_blocking(self.part.discard)
             raise self.asking.failed(ReadFailed, "has another file there now")
         if response.status_code != 206:
-            await self._run_blocking(self.discard_part)
+            await self._run_blocking(self.part.discard)
+            self.told.clear()
+        self.told |= _digests(response)
         whole = _whole_length(response)
         if self._size is not None and whole not in (None, self._size):
             raise self._wrong_size("has", whole)
-        if self.part is None:
-            self.part = self._destination.with_name(f".{self._destination.name}.{_tag(response)}.part")
-        with await self._run_blocking(_opened, self.part, self.received) as part:
+        with await self._run_blocking(self.part.opened, _tag(response)) as part:
             await self._take_in(response, part)
-        if whole not in (None, self.received):
-            raise self.asking.failed(ReadFailed, f"sent {self.received:,} bytes of {whole:,}")
-        if self._size not in (None, self.received):
-            await self._run_blocking(self.discard_part)
-            raise self._wrong_size("sent", self.received)
+        if whole not in (None, self.part.received):
+            raise self.asking.failed(ReadFailed, f"sent {self.part.received:,} bytes of {whole:,}")
+        if self._size not in (None, self.part.received):
+            received = self.part.received
+            await self._run_blocking(self.part.discard)
+            raise self._wrong_size("sent", received)
         return None
-
-    def finish(self) -> Downloaded:
-        """Put the file in its place."""
-        assert self.part is not None
-        with self.part.open("rb+") as part:
-            os.fsync(part.fileno())
-        self.part.replace(self._destination)
-        return Downloaded(self._destination, self.received, self._resumed_from)
 
     async def _take_in(self, response: httpx.Response, part: IO[bytes]) -> None:
         pending = bytearray()
@@ -177,23 +156,23 @@ class _Transfer:
             return
         content = bytes(pending)
         pending.clear()
-        writing = asyncio.ensure_future(self._run_blocking(_write_all, part, content))
+        writing = asyncio.ensure_future(self._run_blocking(write_all, part, content))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
             await asyncio.wait({writing})  # its thread must be through before the file is closed
             raise
-        self.received += len(content)
-        self._progress(self.received)
+        self.part.received += len(content)
+        self._progress(self.part.received)
 
     def _continues(self, response: httpx.Response) -> bool:
         content_range = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        tag = _tag(response)
         return (
-            self.part is not None
-            and content_range is not None
-            and int(content_range[1]) == self.received
-            and f".{_tag(response)}." in self.part.name
-            and _tag(response) != _NO_TAG
+            content_range is not None
+            and int(content_range[1]) == self.part.received
+            and tag != NO_TAG
+            and self.part.is_of(tag)
         )
 
     def _wrong_size(self, how: str, size: int) -> ReadFailed:
@@ -201,16 +180,39 @@ class _Transfer:
         return self.asking.failed(ReadFailed, happened, permanent=True)
 
 
-_NO_TAG: Final = "0" * 16
-
-
 def _tag(response: httpx.Response) -> str:
-    """What tells one content from another in a part file's name: a digest of the URL and its strong ETag."""
-    etag = response.headers.get("etag", "")
-    if not etag or etag.startswith("W/"):
-        return _NO_TAG
-    url = f"{origin_of(str(response.url))}{response.url.path}"
-    return hashlib.sha256(f"{url} {etag}".encode()).hexdigest()[:16]
+    return tag_of(str(response.url), response.url.path, response.headers.get("etag"))
+
+
+def _digests(response: httpx.Response) -> dict[str, bytes]:
+    """What the server says that the whole file's digests are, by hashlib's names.
+
+    ``Content-MD5`` is of what a response holds, so of the whole file only where that holds it (RFC 1864); the others
+    are of the file, whatever part is sent: ``Repr-Digest`` (RFC 9530), Azure's and Google's own.
+    """
+    told: dict[str, bytes] = {}
+    for name, size, text in _told(response):
+        try:
+            digest = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        if len(digest) == size:
+            told[name] = digest
+    return told
+
+
+def _told(response: httpx.Response) -> Iterator[tuple[str, int, str]]:
+    headers = response.headers
+    if headers.get("content-encoding", "identity") != "identity":
+        return
+    if response.status_code == 200:
+        yield "md5", 16, headers.get("content-md5", "")
+    yield "md5", 16, headers.get("x-ms-blob-content-md5", "")
+    for one in headers.get("x-goog-hash", "").split(","):
+        yield "md5", 16, one.strip().removeprefix("md5=")
+    for one in headers.get("repr-digest", "").split(","):
+        if one.strip().startswith("sha-256=:"):
+            yield "sha256", 32, one.strip().removeprefix("sha-256=:").removesuffix(":")
 
 
 def _whole_length(response: httpx.Response) -> int | None:
@@ -222,11 +224,7 @@ def _whole_length(response: httpx.Response) -> int | None:
     return int(length) if length.isdecimal() and not encoded else None
 
 
-def _opened(part: Path, received: int) -> IO[bytes]:
-    return part.open("ab" if received else "wb", buffering=0)
-
-
-def _write_all(part: IO[bytes], content: bytes) -> None:
+def write_all(part: IO[bytes], content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[part.write(view) :]

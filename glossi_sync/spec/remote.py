@@ -12,10 +12,9 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from glossi_sync.buckets import BUCKETS
 from glossi_sync.resources import file_type_of
 from glossi_sync.spec.endpoint import is_loopback, url_problem
-
-BUCKETS = ("s3", "gs", "az")
 
 _WEB = ("https", "http")
 _BUCKET = re.compile(r"[$A-Za-z0-9][A-Za-z0-9._-]*")

@@ -22,9 +22,10 @@ from itertools import chain
 from threading import Event, Lock
 from typing import Protocol
 
+from glossi_sync.buckets import BUCKETS
 from glossi_sync.spec.document import ModelEntry
 from glossi_sync.spec.files import HEAD_BYTES, Unfit, check_content, check_size
-from glossi_sync.spec.remote import BUCKETS, remembered_as
+from glossi_sync.spec.remote import remembered_as
 from glossi_sync.spec.stores import ExtraMissing, Reading, Stores, aside
 
 AT_A_TIME = 64

@@ -1,25 +1,21 @@
 """Stores: remote files read by obstore (the extra ``buckets``), with the credentials that the environment has.
 
-This is the one place that knows obstore. What goes wrong is told in the words of ``Unfit``, to be said after the
-file's name; obstore's own messages hold whole URLs, signatures included.
-
-All of it blocks, and is meant for threads (``aside``). obstore's coroutines are not used: its own threads would call
-into Python to resume them, and where one does so while the interpreter ends, the process is aborted.
+What goes wrong is told in the words of ``Unfit``, to be said after the file's name. All of it blocks, and is meant for
+threads (``aside``); see ``glossi_sync.buckets``.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from glossi_sync import buckets
+from glossi_sync.buckets import BUCKETS
 from glossi_sync.spec.files import Unfit
-from glossi_sync.spec.remote import BUCKETS
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -31,65 +27,12 @@ T = TypeVar("T")
 PIECE_BYTES = 512 * 1024
 """The least that is read of a file at a time; the last piece may be smaller."""
 
-_TIMEOUTS = {"connect_timeout": "5s", "read_timeout": "60s", "timeout": "1day"}
-"""Without progress; a large file may take long (obstore would give up after 30 s in all)."""
-
-_RETRIES = {"max_retries": 7, "retry_timeout": timedelta(seconds=30)}
-"""A busy bucket is waited for; where nobody answers, it is told after a few seconds."""
-
-_ENVIRONMENT = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
-
-_CLIENT_OPTIONS = (
-    "allow_http",
-    "allow_invalid_certificates",
-    "connect_timeout",
-    "http1_only",
-    "http2_only",
-    "pool_idle_timeout",
-    "pool_max_idle_per_host",
-    "proxy_ca_certificate",
-    "proxy_excludes",
-    "proxy_url",
-    "read_timeout",
-    "timeout",
-    "user_agent",
-)
-"""What obstore takes from the environment of a cloud (``AWS_ALLOW_HTTP`` …), unless any of it is given."""
-
 _PLAIN = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*")
 """Paths that obstore puts into a URL just as they are."""
 
 _BUCKET_URLS = tuple(f"{scheme}://" for scheme in BUCKETS)
 
-_CREDENTIALS = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS, or GOOGLE_SKIP_SIGNATURE=true for a public bucket",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-}
-
-_METADATA = re.compile(r"//169\.254\.169\.254|//metadata\.google|MissingAccount")
-"""The clouds' own machines are asked for credentials where the environment has none."""
-
 _ANOTHER = "is no longer what was planned: its ETag is another"
-
-_STATUS = re.compile(r"non-2xx status code: (\d+)")
-
-_NAMES = re.compile(r"[a-z0-9]+://\S+|(?m:^ *path: .*$)")
-"""What in a message of obstore's is not its own: a key may be called whatever its errors are."""
-
-_SIGNS = {
-    "BadScheme": "its endpoint is an http:// URL; where that is meant, set AWS_ALLOW_HTTP=true (or GOOGLE_, AZURE_)",
-    "without LOCATION": "its bucket lies in another region; set AWS_REGION",
-    "Content-Length": "the server does not tell its length",
-    "ertificate": "the server's certificate cannot be trusted",
-    "dns error": "the server's name is not known, or there is no network",
-    "kind: Connect": "nothing answers there",
-    "imedOut": "the server takes too long",
-    "kind: Body": "the connection broke off",
-    "kind: Decode": "the connection broke off",
-    "Range request": "the connection broke off",
-}
-"""Words of obstore's errors, and what they mean."""
 
 
 class ExtraMissing(Unfit):
@@ -137,25 +80,18 @@ def open_store(url: str) -> ObjectStore:
         Unfit: the environment lacks what it takes, or has something that cannot be used.
     """
     obstore = _obstore()
-    scheme = url.partition("://")[0]
-    # Named by its own class: from_url would take some https:// hosts for buckets, and sign what is asked of them.
-    store = obstore.store.from_url if scheme in BUCKETS else obstore.store.HTTPStore
     try:
-        opened: ObjectStore = store(url, client_options=_client_options(scheme), retry_config=_RETRIES)
+        return buckets.open_url(url)
     except (obstore.exceptions.BaseError, ValueError, TypeError) as error:
         raise Unfit(_reason(error, url)) from None
-    return opened
 
 
 def _obstore() -> Any:
     """The library, imported where a remote file is used. Raises ExtraMissing."""
     try:
-        import obstore  # noqa: PLC0415
-        import obstore.exceptions  # noqa: PLC0415
-        import obstore.store  # noqa: PLC0415
+        return buckets.obstore()
     except ImportError:
         raise ExtraMissing from None
-    return obstore
 
 
 class Stores:
@@ -165,15 +101,32 @@ class Stores:
         self._stores: dict[str, ObjectStore] = {}
         self._mutex = Lock()
 
-    def read(self, url: str, *, only: str | None = None) -> Reading:
+    def look(self, url: str) -> tuple[int, str | None]:
+        """A remote file's size in bytes, and its ETag where that vouches for every byte; its content is not asked for.
+
+        Raises:
+            ExtraMissing, Unfit: as ``read`` does.
+        """
+        obstore = _obstore()
+        store, path = self._store(url)
+        try:
+            meta = obstore.head(store, path)
+        except (obstore.exceptions.BaseError, OSError, ValueError) as error:
+            raise Unfit(_reason(error, url)) from None
+        return meta["size"], _strong(meta["e_tag"])
+
+    def read(self, url: str, *, only: str | None = None, start: int = 0) -> Reading:
         """Begin to read a remote file, which must have the ETag ``only`` where one is given.
+
+        ``start`` is the number of bytes that are left out at its beginning; there must be more than that.
 
         Raises:
             ExtraMissing: obstore is not installed.
             Unfit: it cannot be read, or has another ETag.
         """
         try:
-            answer = self._get(url, {} if only is None else {"if_match": only})
+            rest: GetOptions = {"range": {"offset": start}} if start else {}
+            answer = self._get(url, rest if only is None else {**rest, "if_match": only})
         except _obstore().exceptions.PreconditionError:
             raise Unfit(_ANOTHER) from None
         # Servers that know no conditions answer all the same.
@@ -235,9 +188,11 @@ class Stores:
 
 
 def _reading(answer: Any, url: str) -> Reading:
-    etag = answer.meta["e_tag"]
-    strong = etag is not None and not etag.startswith("W/")
-    return Reading(answer.meta["size"], etag if strong else None, _pieces(answer, url))
+    return Reading(answer.meta["size"], _strong(answer.meta["e_tag"]), _pieces(answer, url))
+
+
+def _strong(etag: str | None) -> str | None:
+    return None if etag is None or etag.startswith("W/") else etag
 
 
 def _pieces(answer: Any, url: str) -> Iterator[bytes]:
@@ -247,33 +202,15 @@ def _pieces(answer: Any, url: str) -> Iterator[bytes]:
         raise Unfit(_reason(error, url)) from None
 
 
-def _client_options(scheme: str) -> Mapping[str, Any]:
-    """How to connect. Options that are given take the place of all that the environment has, so it is given too."""
-    if scheme not in BUCKETS:
-        return {**_TIMEOUTS, "allow_http": scheme == "http"}
-    named = {name: os.environ.get(_ENVIRONMENT[scheme] + name.upper()) for name in _CLIENT_OPTIONS}
-    return {**_TIMEOUTS, **{name: value for name, value in named.items() if value}}
-
-
 def _reason(error: Exception, url: str) -> str:
     """Why a file cannot be read, in words of our own; what obstore says is only searched for what it is about."""
-    said = str(error)
-    if _METADATA.search(said):
-        return f"cannot be read: {_no_credentials(url)}"
-    if "<Code>NoSuchBucket<" in said or "<Code>ContainerNotFound<" in said:
-        return f"cannot be read: there is no bucket {'/'.join(url.split('/')[:3])}"
+    known = buckets.cause(error, url)
+    if known is not None:
+        return f"cannot be read: {known}"
     if isinstance(error, FileNotFoundError):
         return "does not exist there (404)"
-    status = _STATUS.search(said)
-    if status is not None:
-        return _refusal(status[1], url)
-    said = _NAMES.sub("", said)
-    return next((f"cannot be read: {reason}" for sign, reason in _SIGNS.items() if sign in said), _unknown(said))
-
-
-def _no_credentials(url: str) -> str:
-    scheme = url.partition("://")[0]
-    return f"the environment has no credentials for {scheme}://; set {_CREDENTIALS.get(scheme, 'them')}"
+    status = buckets.status(error)
+    return f"cannot be read ({buckets.remark(error)})" if status is None else _refusal(status, url)
 
 
 def _refusal(status: str, url: str) -> str:
@@ -283,8 +220,3 @@ def _refusal(status: str, url: str) -> str:
         # S3 says so of a key that does not exist, too, to those who may not list the bucket.
         return f"may not be read with the environment's credentials, or does not exist ({status})"
     return f"may not be read{'; its signature may have expired' if '?' in url else ''} ({status})"
-
-
-def _unknown(said: str) -> str:
-    """What else there may be; it can hold no URL any more."""
-    return f"cannot be read ({said.partition(chr(10))[0].strip()[:200]})"

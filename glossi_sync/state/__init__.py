@@ -2,7 +2,8 @@
 
 Here lie the objects and what they are made of, the bindings of addresses to them, the journal of mutating calls, the
 history of runs, and the lock that keeps two applies apart. ``State`` is the one protocol; a backend folds ``Write``
-values, many in one durable transaction. ``SqliteState`` keeps it in a file, ``MemoryState`` in memory.
+values, many in one durable transaction. ``SqlState`` keeps it in a file or a PostgreSQL database, ``BucketState`` in a
+bucket, ``MemoryState`` in memory.
 
 It is not the place for what should be (``spec``), for what the service says now or what to do about it (``planning``),
 nor for the API key, which is never written down.
@@ -18,19 +19,21 @@ from glossi_sync.state.objects import (
     Intent,
     Object,
     Realised,
+    Received,
     RemoteStamp,
     RenderedFile,
     Run,
     Stray,
     Subject,
 )
-from glossi_sync.state.opening import default_location, open_state, service_identity
-from glossi_sync.state.secrets import seal, state_key, unseal
-from glossi_sync.state.sqlite import SqliteState
+from glossi_sync.state.opening import default_location, key_file_of, location_of, open_state, service_identity
+from glossi_sync.state.secrets import KEY_VARIABLE, seal, state_key, unseal
+from glossi_sync.state.sql import SqlState
 from glossi_sync.state.store import State, StateError, StateLocked
 from glossi_sync.state.writes import (
     AddStray,
     Bind,
+    DropDownload,
     Intend,
     PutDownload,
     PutObject,
@@ -42,9 +45,11 @@ from glossi_sync.state.writes import (
 )
 
 __all__ = [
+    "KEY_VARIABLE",
     "AddStray",
     "Bind",
     "Download",
+    "DropDownload",
     "FileStamp",
     "Holder",
     "Intend",
@@ -56,11 +61,12 @@ __all__ = [
     "PutRun",
     "PutSecret",
     "Realised",
+    "Received",
     "RemoteStamp",
     "RenderedFile",
     "Run",
     "Settle",
-    "SqliteState",
+    "SqlState",
     "State",
     "StateError",
     "StateLocked",
@@ -72,6 +78,8 @@ __all__ = [
     "default_location",
     "describe",
     "history",
+    "key_file_of",
+    "location_of",
     "open_state",
     "seal",
     "service_identity",

@@ -1,4 +1,4 @@
-"""Why a state's file could not be read or written, said as one sentence: the place, the cause, what to do next."""
+"""Why a state could not be read or written, said as one sentence: the place, the cause, what to do next."""
 
 from __future__ import annotations
 
@@ -87,3 +87,45 @@ def _cannot_open(path: Path) -> tuple[str, str]:
             "make the folder writable, or copy the state with the files beside it to a writable one",
         )
     return "the system could not open it or the files beside it ({error})", "look at {folder} and its free space"
+
+
+_NO_CONNECTION = (
+    "there is no connection to the server ({error})",
+    "see that it runs, and that the user, the password (PGPASSWORD, or ~/.pgpass) and the database are right",
+)
+
+_POSTGRESQL = {
+    "08": _NO_CONNECTION,
+    "57P01": _NO_CONNECTION,
+    "57P02": _NO_CONNECTION,
+    "42501": ("{error}", "have the right granted to you, or name a user who has it in the URL of --state"),
+    "25006": ("the server takes no writes ({error})", "it may be a standby: give another one with --state"),
+    "53100": ("the server's disk is full", f"make space there and run again ({_KEPT})"),
+    "55P03": ("another process kept it busy for too long", "wait for that process, then run again"),
+    "57014": ("the server cut it short ({error})", "let it take longer (statement_timeout), then run again"),
+    "22": ("a text in it cannot be kept by PostgreSQL ({error})", "mend that name"),
+    "23": ("it holds such a row already ({error})", "this is a defect of glossi-sync: please report it"),
+    "42": ("its tables are not what they should be ({error})", "restore the database from a backup"),
+}
+"""What PostgreSQL reports, by SQLSTATE, or its class (the first two characters): (cause, advice)."""
+
+
+def database_error(location: str, doing: str, error: BaseException) -> StateError:
+    """The StateError for what a PostgreSQL server, the way to it, or a value reported.
+
+    ``doing`` as for ``state_error``. What a server says of a refused login is told, its password is not in it.
+    """
+    said = " ".join(str(error).split()).rstrip(".")
+    state = getattr(error, "sqlstate", None)
+    if isinstance(error, UnicodeEncodeError):
+        cause, advice = "a text in it is not valid Unicode ({error})", "mend that name"
+    elif isinstance(error, ValueError | KeyError | TypeError):
+        cause, advice = "it is damaged ({error})", "restore the database from a backup"
+    elif state is None and "NUL" in said:
+        cause, advice = _POSTGRESQL["22"]
+    elif state is None:
+        cause, advice = _NO_CONNECTION
+    else:
+        unknown = ("{error}", f"mend that at the server, then run again ({_KEPT})")
+        cause, advice = _POSTGRESQL.get(state, _POSTGRESQL.get(state[:2], unknown))
+    return StateError(f"the state {location} cannot be {doing}: {cause.format(error=said)}; {advice}")

@@ -43,7 +43,12 @@ def describe(state: State) -> dict[str, Any]:
         "inDoubt": [_intent(intent) for intent in realised.in_doubt],
         "strays": stray_documents(state.strays()),
         "downloads": [
-            {"path": download.path, "renderId": download.render_id, "size": download.size}
+            {
+                "path": download.path,
+                "renderId": download.render_id,
+                "size": download.size,
+                "sha256": download.sha256,
+            }
             for _, download in sorted(state.downloads().items())
         ],
         "runs": history(state.runs()),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glossi_sync.state.objects import Holder
-from glossi_sync.state.store import StateLocked
+from glossi_sync.state.store import StateError, StateLocked
 
 
 def take(path: Path) -> Callable[[], None] | None:
@@ -32,15 +32,38 @@ def take(path: Path) -> Callable[[], None] | None:
     return lock.release
 
 
-def locked(location: str, holder: Holder | None) -> StateLocked:
-    """The refusal of a run, naming who holds the state at ``location``."""
-    if holder is None:
-        who = "another run"
-    else:
-        who = (
-            f"`{holder.command}` of {holder.user} on {holder.host} (pid {holder.pid}) since {_clock_time(holder.since)}"
-        )
-    return StateLocked(f"the state {location} is held by {who}; wait for it, or stop that process", holder)
+def locked(location: str, holder: Holder | None, why: str = "") -> StateLocked:
+    """The refusal of a run, naming who holds the state at ``location``, and ``why`` that is in the way."""
+    who = "another run" if holder is None else told(holder)
+    return StateLocked(f"the state {location} is held by {who}{why}; wait for it, or stop that process", holder)
+
+
+def in_the_way(wanted: Holder, other: Holder) -> str | None:
+    """Why one holder cannot have the lock beside another, for the end of ``locked``'s sentence; None where it can."""
+    if wanted.shard is None or other.shard is None or wanted.shard == other.shard:
+        return ""
+    if wanted.shard.count != other.shard.count:
+        return f", and shard {wanted.shard} does not go with a division into {other.shard.count}"
+    if wanted.spec != other.spec:
+        return ", and shards run side by side only for one and the same spec"
+    return None
+
+
+def unbreakable(location: str, holder: Holder) -> StateError:
+    """The refusal to break a lock that dies with its process, and with nothing else."""
+    return StateError(
+        f"the state {location} is held by {told(holder)}; its lock ends with that process and cannot be taken away: "
+        f"end it on {holder.host} with `kill {holder.pid}`, and what it was doing is taken up by the next run"
+    )
+
+
+def told(holder: Holder) -> str:
+    """Who holds a state, for a sentence."""
+    shard = "" if holder.shard is None else f", shard {holder.shard},"
+    return (
+        f"`{holder.command}`{shard} of {holder.user} on {holder.host} (pid {holder.pid}) "
+        f"since {_clock_time(holder.since)}"
+    )
 
 
 def _clock_time(since: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from glossi_sync.resources import Kind, Phase
+from glossi_sync.resources import Kind, Phase, Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds the lock: enough to find the process and to ask its owner."""
+    """Who holds the lock: enough to find the process and to ask its owner.
+
+    ``spec`` is the digest of what it makes so: shards that run side by side must be of one spec. ``shard`` is the part
+    that it holds, None for the whole; the state fills it in.
+    """
 
     run_id: int
     command: str
@@ -112,6 +116,24 @@ class Holder:
     host: str
     pid: int
     since: float
+    spec: str = ""
+    shard: Shard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A webhook's delivery, verified and kept.
+
+    ``number`` is given by the state, from 1 on, in the order in which deliveries were kept (0: not kept yet);
+    ``digest`` is the SHA-256 of the bytes that were signed, in hex, and tells deliveries apart; ``event`` is its name
+    (``render.complete``), ``body`` its JSON text, ``at`` when it came, in Unix seconds.
+    """
+
+    digest: str
+    event: str
+    body: str
+    at: float
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +159,14 @@ class RemoteStamp:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A finished file brought home: which rendered file lies at ``path`` (relative to the downloads folder)."""
+    """A finished file brought home: which rendered file lies at ``path`` (relative to the downloads folder).
+
+    ``sha256`` is hex; ``mtime_ns`` is the file's as it came, so that one which has it still need not be read to be
+    known as unaltered. None where an earlier version did not keep them.
+    """
 
     path: str
     render_id: str
     size: int
+    sha256: str | None = None
+    mtime_ns: int | None = None

@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from glossi_sync.buckets import BUCKETS
+from glossi_sync.state import postgres_url
 from glossi_sync.state.memory import MemoryState
-from glossi_sync.state.sqlite import SqliteState, create_file
+from glossi_sync.state.sql import SqlState
+from glossi_sync.state.sqlite import SqliteDatabase, create_file
 from glossi_sync.state.store import State, StateError
 
 LOCAL = "local"
@@ -52,6 +55,30 @@ def default_location(folder: Path, workspace: str, service: str) -> Path:
     return folder / "state" / f"{quote(workspace, safe='')}@{_file_name(service_identity(service))}.db"
 
 
+def location_of(given: str | None, folder: Path, workspace: str, service: str) -> str:
+    """Where the state of a spec in ``folder`` lies: as ``given`` (``--state``), or by default.
+
+    A PostgreSQL URL that names no schema gets one named as the default file is, so that the states of all workspaces
+    fit into one database.
+
+    Raises:
+        StateError: ``service`` names none.
+    """
+    default = default_location(folder, workspace, service)
+    if given is None:
+        return str(default)
+    if given.partition("://")[0] in postgres_url.SCHEMES:
+        return postgres_url.with_schema(given, postgres_url.schema_name(default.stem))
+    return given
+
+
+def key_file_of(location: str, folder: Path, workspace: str, service: str) -> Path:
+    """Where the key to the secrets of the state at ``location`` lies, unless the environment has it: beside the file,
+    and for a URL where the file would lie."""
+    beside = default_location(folder, workspace, service) if "://" in location else Path(location)
+    return beside.with_suffix(".key")
+
+
 def open_state(location: str | Path, *, service: str, create: bool = True) -> State:
     """Open the state at ``location`` for the service of that identity (see ``service_identity``).
 
@@ -65,13 +92,51 @@ def open_state(location: str | Path, *, service: str, create: bool = True) -> St
         StateLocked: its schema must be brought up to date, and a run holds it.
     """
     if "://" in str(location):
-        raise StateError(f"the state {_without_password(str(location))} is a URL: give the path of a file with --state")
+        return _open_url(str(location), service=service, create=create)
     path = Path(location)
     if not _exists(path):
         if not create:
             return MemoryState(service=service, location=str(location), absent=True)
         create_file(path, service=service)
-    return SqliteState(path, service=service, location=str(location), reading=not create)
+    return SqlState(SqliteDatabase(path, location=str(location), reading=not create), service=service)
+
+
+def _open_url(url: str, *, service: str, create: bool) -> State:
+    scheme = url.partition("://")[0]
+    if scheme in postgres_url.SCHEMES:
+        return _open_postgres(postgres_url.read_url(url), service=service, create=create)
+    if scheme in BUCKETS:
+        # Imported here because few states lie there.
+        from glossi_sync.state.bucket_opening import open_bucket  # noqa: PLC0415
+
+        return open_bucket(url, service=service, create_it=create)
+    raise StateError(
+        f"the state {scheme}://… is of a kind that is not known: give the path of a file, or a URL that "
+        "begins with postgresql://, s3://, gs:// or az://, with --state"
+    )
+
+
+def _open_postgres(place: postgres_url.Place, *, service: str, create: bool) -> State:
+    try:
+        # Imported here because few states lie there, and psycopg is not installed everywhere.
+        from glossi_sync.state.machine import machine_stamps  # noqa: PLC0415
+        from glossi_sync.state.postgres import PostgresDatabase  # noqa: PLC0415
+    except ImportError as error:
+        raise StateError(
+            f"the state {place.location} cannot be opened: psycopg is not installed here ({error}); "
+            "pip install 'glossi-sync[postgres]'"
+        ) from error
+    database = PostgresDatabase(place)
+    try:
+        if not database.exists():
+            if not create:
+                database.close()
+                return MemoryState(service=service, location=place.location, absent=True)
+            database.create(service)
+    except BaseException:
+        database.close()
+        raise
+    return SqlState(database, service=service, stamps=machine_stamps())
 
 
 def _exists(path: Path) -> bool:
@@ -90,7 +155,3 @@ def _file_name(identity: str) -> str:
     port = url.port or (_DEFAULT_PORTS["http"] if url.scheme == "http" else None)
     name = url.hostname or ""
     return re.sub(r"[^a-z0-9._-]", "_", name if port is None else f"{name}-{port}")
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1@", url)

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
-from itertools import chain, islice
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TypeVar
 
-from glossi_sync.collecting import uncollected
+from glossi_sync.resources import Shard
 from glossi_sync.state import rows, statements
 from glossi_sync.state.causes import state_error
-from glossi_sync.state.lock import locked, take
-from glossi_sync.state.objects import Download, FileStamp, Holder, Realised, RemoteStamp, RenderedFile, Run, Stray
-from glossi_sync.state.store import StateError
-from glossi_sync.state.writes import Write, changes_realised
+from glossi_sync.state.lock import locked, take, unbreakable
+from glossi_sync.state.objects import Holder
+from glossi_sync.state.rows import Row, Statement
+from glossi_sync.state.sql import Ask
+from glossi_sync.state.store import StateError, StateLocked
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 30
 """How long a write waits for another process's write (a plan's file stamps beside an apply) before it gives up."""
 
-_IDS_AT_ONCE = 500
 
-
-class SqliteState:
-    """A state in an SQLite file; implements ``State``.
+class SqliteDatabase:
+    """A state's file, opened; implements ``Database``.
 
     Durability: the file is in WAL mode with ``synchronous=FULL``, so each commit is one append to the write-ahead log
     and one fsync of it. When ``write`` returns, its writes survive a killed process and a power cut; what was cut
@@ -44,47 +43,20 @@ class SqliteState:
     The run lock lies beside the file as ``<file>.lock``; see ``lock``.
     """
 
-    def __init__(self, path: Path, *, service: str, location: str | None = None, reading: bool = False) -> None:
-        """Open the existing state at ``path``, and bring an older schema up to date (a backup is kept beside it).
-
-        ``service`` is the identity that the state must belong to. ``reading`` also takes a file in a read-only folder.
+    def __init__(self, path: Path, *, location: str | None = None, reading: bool = False) -> None:
+        """Open the existing file at ``path``; ``reading`` also takes one in a read-only folder.
 
         Raises:
-            StateError: no such file, not a state, another service's, a newer schema, or unreadable.
-            StateLocked: its schema is older, and a run holds it.
+            StateError: no such file, or unreadable.
         """
         self.location = location or str(path)
-        self.service = service
         # SQLite names the files beside a state after the link's target, so the lock must be named after it as well.
         self._path = path.resolve()
         self._mutex = Lock()
         with self._explained("opened"):
             self._connection = _open(self._path, reading)
-        try:
-            self._lineage = self._admit()
-        except BaseException:
-            self._connection.close()
-            raise
 
-    def _admit(self) -> str:
-        """Check that this is a state, one that this version knows, and the service's own; return its lineage."""
-        version, lineage, service = self._meta()
-        newest = len(statements.MIGRATIONS)
-        if version > newest:
-            raise StateError(
-                f"the state {self.location} was written by a newer glossi-sync (schema version {version}, this one "
-                f"knows up to {newest}): upgrade glossi-sync"
-            )
-        if service != self.service:
-            raise StateError(
-                f"the state {self.location} belongs to the service {service}, and this run speaks to {self.service}, "
-                f"where its ids mean nothing: choose that service with --endpoint, or another state with --state"
-            )
-        if version < newest:
-            self._migrate(version)
-        return lineage
-
-    def _meta(self) -> tuple[int, str, str]:
+    def meta(self) -> tuple[int, str, str]:
         with self._mutex, self._explained("opened"):
             try:
                 row = self._connection.execute(statements.META).fetchone()
@@ -101,7 +73,8 @@ class SqliteState:
         version, lineage, service = row
         return version, lineage, service
 
-    def _migrate(self, version: int) -> None:
+    def migrate(self, version: int) -> None:
+        """Bring the schema up to date; the file as it was is kept beside it."""
         release = self._take_lock()
         try:
             with self._mutex, self._explained("backed up"):
@@ -113,47 +86,39 @@ class SqliteState:
         finally:
             release()
 
-    @property
-    def lineage(self) -> str:
-        return self._lineage
+    def read(self, look: Callable[[Ask], T]) -> T:
+        with self._transaction("read", begin="BEGIN") as connection:
+            try:
+                return look(lambda sql, parameters=(): connection.execute(sql, parameters))
+            except (ValueError, KeyError, TypeError) as error:
+                # A row that cannot be understood: SQLite found the file sound, but nobody wrote this.
+                raise state_error(self.location, self._path, "read", error) from error
 
-    @property
-    def serial(self) -> int:
-        with self._snapshot() as connection:
-            (serial,) = connection.execute(statements.SERIAL).fetchone()
-        return int(serial)
-
-    def realised(self) -> Realised:
-        with uncollected(), self._snapshot() as connection:
-            objects = rows.read_objects(connection.execute(statements.OBJECTS))
-            bindings = rows.read_bindings(connection.execute(statements.BINDINGS), objects)
-            in_doubt = rows.read_intents(connection.execute(statements.IN_DOUBT))
-        return Realised(objects, bindings, in_doubt)
-
-    def inputs(self, oids: Iterable[int]) -> Mapping[int, Mapping[str, Any]]:
-        return {oid: json.loads(body) for oid, body in self._beside(statements.inputs_of, oids)}
-
-    def upload_urls(self, oids: Iterable[int]) -> Mapping[int, str]:
-        return dict(self._beside(statements.upload_urls_of, oids))
-
-    def files(self, oids: Iterable[int]) -> Mapping[int, Sequence[RenderedFile]]:
-        return {oid: rows.read_files(body) for oid, body in self._beside(statements.rendered_files_of, oids)}
-
-    def write(self, writes: Sequence[Write]) -> None:
-        todo = list(chain.from_iterable(map(rows.statements_of, writes)))
-        if not todo:
-            return
+    def write(self, todo: Sequence[Statement], *, count: bool) -> list[int]:
+        touched = []
         with self._transaction("written") as connection:
-            if changes_realised(writes):
+            if count:
                 connection.execute(statements.NEXT_SERIAL)
             for sql, parameters, otherwise in todo:
-                touched = connection.execute(sql, parameters).rowcount
-                if otherwise is not None and touched == 0:
+                touched.append(connection.execute(sql, parameters).rowcount)
+                if otherwise is not None and touched[-1] == 0:
                     raise StateError(f"the state {self.location} cannot be written: {otherwise}")
+        return touched
+
+    def put_many(self, sql: str, many: Sequence[Row]) -> None:
+        with self._transaction("written") as connection:
+            connection.executemany(sql, many)
+
+    def replace(self, tables: Mapping[str, Iterable[Row]], meta: Row) -> None:
+        with self._transaction("written") as connection:
+            for table, many in tables.items():
+                connection.execute(statements.emptied(table))
+                connection.executemany(statements.filled(table), many)
+            connection.execute(statements.SET_META, meta)
 
     @contextmanager
-    def lock(self, holder: Holder) -> Iterator[None]:
-        """Hold the state for one run.
+    def lock(self, holder: Holder, shard: Shard | None) -> Iterator[None]:
+        """Hold the state for one run; a shard's run holds it whole.
 
         The lock is the operating system's, on ``<file>.lock``: it ends with the process, even one that is killed. Who
         holds it is written into the state, for the sentence that a refused run gets.
@@ -161,13 +126,29 @@ class SqliteState:
         release = self._take_lock()
         try:
             with self._transaction("locked") as connection:
-                connection.execute(statements.SET_HOLDER, astuple(holder))
+                connection.execute(statements.NO_HOLDERS)
+                connection.execute(statements.ADD_HOLDER, rows.holder_row(replace(holder, shard=shard)))
             yield
         finally:
             # The row only names the holder; that it could not be taken away must not hide what the run met.
             with suppress(StateError), self._transaction("written") as connection:
-                connection.execute(statements.NO_HOLDER)
+                connection.execute(statements.NO_HOLDERS)
             release()
+
+    def holders(self) -> Sequence[Holder]:
+        # The row of a killed run stays, so that the lock itself is asked: taken, and let go at once.
+        holder = self._holder()
+        if holder is None:
+            return ()
+        with suppress(StateLocked):
+            self._take_lock()()
+            return ()
+        return (holder,)
+
+    def break_lock(self) -> Sequence[Holder]:
+        if holders := self.holders():
+            raise unbreakable(self.location, holders[0])
+        return ()
 
     def _take_lock(self) -> Callable[[], None]:
         with self._explained("locked"):
@@ -177,71 +158,19 @@ class SqliteState:
         return release
 
     def _holder(self) -> Holder | None:
-        # A schema older than the one that has a holder, or a busy file, must not hide that the state is held.
-        with suppress(StateError), self._snapshot() as connection:
-            row = connection.execute(statements.HOLDER).fetchone()
-            return None if row is None else rows.read_holder(row)
+        # A schema older than the one that has holders, or a busy file, must not hide that the state is held.
+        with suppress(StateError):
+            return self.read(lambda ask: next(map(rows.read_holder, ask(statements.HOLDERS)), None))
         return None
-
-    def stamps(self) -> Mapping[str, FileStamp]:
-        with self._snapshot() as connection:
-            return rows.read_stamps(connection.execute(statements.STAMPS))
-
-    def put_stamps(self, stamps: Mapping[str, FileStamp]) -> None:
-        # A file name that is no Unicode cannot be written as text; it is hashed again next time.
-        writable = (rows.stamp_row(path, stamp) for path, stamp in stamps.items() if _is_text(path))
-        with suppress(StateError), self._transaction("written") as connection:
-            connection.executemany(statements.PUT_STAMP, writable)
-
-    def remote_stamps(self) -> Mapping[str, RemoteStamp]:
-        with self._snapshot() as connection:
-            return rows.read_remote_stamps(connection.execute(statements.REMOTE_STAMPS))
-
-    def put_remote_stamps(self, stamps: Mapping[str, RemoteStamp]) -> None:
-        if stamps:
-            with suppress(StateError), self._transaction("written") as connection:
-                connection.executemany(
-                    statements.PUT_REMOTE_STAMP, [rows.remote_stamp_row(url, stamp) for url, stamp in stamps.items()]
-                )
-
-    def downloads(self) -> Mapping[str, Download]:
-        with self._snapshot() as connection:
-            downloads = map(rows.read_download, connection.execute(statements.DOWNLOADS))
-            return {download.path: download for download in downloads}
-
-    def runs(self) -> Sequence[Run]:
-        with self._snapshot() as connection:
-            return [rows.read_run(row) for row in connection.execute(statements.RUNS)]
-
-    def bindings_after(self, run_id: int) -> Mapping[str, int]:
-        with self._snapshot() as connection:
-            return dict(connection.execute(statements.BINDINGS_AFTER, (run_id,)))
-
-    def secret(self, name: str) -> str | None:
-        with self._snapshot() as connection:
-            row = connection.execute(statements.SEALED, (name,)).fetchone()
-            return None if row is None else str(row[0])
 
     def damage(self) -> Sequence[str]:
         with self._mutex, self._explained("checked"):
             told = [str(line) for (line,) in self._connection.execute("PRAGMA integrity_check")]
         return [] if told == ["ok"] else told
 
-    def strays(self) -> Sequence[Stray]:
-        with self._snapshot() as connection:
-            return [rows.read_stray(row) for row in connection.execute(statements.STRAYS)]
-
     def close(self) -> None:
         with self._mutex, self._explained("closed"):
             self._connection.close()
-
-    def _beside(self, select: Callable[[int], str], oids: Iterable[int]) -> Iterator[tuple[int, str]]:
-        """Rows of one of the tables beside ``objects``, asked for in pieces that every database takes."""
-        wanted = iter(oids)
-        while piece := tuple(islice(wanted, _IDS_AT_ONCE)):
-            with self._snapshot() as connection:
-                found = connection.execute(select(len(piece)), piece).fetchall()
-            yield from found
 
     @contextmanager
     def _transaction(self, doing: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
@@ -257,16 +186,6 @@ class SqliteState:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                 raise
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Read several tables as they were at one moment."""
-        with self._transaction("read", begin="BEGIN") as connection:
-            try:
-                yield connection
-            except (ValueError, KeyError, TypeError) as error:
-                # A row that cannot be understood: SQLite found the file sound, but nobody wrote this.
-                raise state_error(self.location, self._path, "read", error) from error
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
@@ -411,11 +330,3 @@ def _is_at_rest(path: Path) -> bool:
     """Whether every write has reached the file itself: no log with content lies beside it."""
     log = path.with_name(path.name + "-wal")
     return not log.exists() or log.stat().st_size == 0
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

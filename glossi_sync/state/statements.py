@@ -12,6 +12,8 @@ SQLite and PostgreSQL run the same text. The rules that keep it so:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 Migration = tuple[str, ...]
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -130,23 +132,63 @@ MIGRATIONS: tuple[Migration, ...] = (
             sha256 TEXT NOT NULL
         )""",
     ),
+    (
+        # Who holds the lock, or the locks of shards. The rows say who it is, never whether it is held: a killed run's
+        # row stays. ``connection`` is the PostgreSQL server's process that the lock lives and dies with.
+        "DROP TABLE holder",
+        """CREATE TABLE holders (
+            run_id BIGINT PRIMARY KEY,
+            command TEXT NOT NULL,
+            username TEXT NOT NULL,
+            host TEXT NOT NULL,
+            pid BIGINT NOT NULL,
+            since DOUBLE PRECISION NOT NULL,
+            spec TEXT NOT NULL,
+            shard TEXT,
+            connection BIGINT
+        )""",
+    ),
+    (
+        "ALTER TABLE downloads ADD COLUMN sha256 TEXT",
+        "ALTER TABLE downloads ADD COLUMN mtime_ns BIGINT",
+    ),
+    (
+        # What the webhook's receiver has kept; nothing in it is ever changed.
+        """CREATE TABLE events (
+            number BIGINT PRIMARY KEY,
+            digest TEXT NOT NULL UNIQUE,
+            event TEXT NOT NULL,
+            body TEXT NOT NULL,
+            received DOUBLE PRECISION NOT NULL
+        )""",
+        # The number of the last one. Whoever counts it up has the row until the end of its transaction, so numbers
+        # become visible in their order.
+        """CREATE TABLE newest_event (
+            singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+            number BIGINT NOT NULL
+        )""",
+        "INSERT INTO newest_event (singleton, number) VALUES (1, 0)",
+    ),
 )
 """What leads from each schema version to the next: version n is what the first n migrations make. Never edit one that
 was released; append."""
 
 NEW_META = "INSERT INTO meta (singleton, schema_version, lineage, serial, service, created) VALUES (1, ?, ?, 0, ?, ?)"
 META = "SELECT schema_version, lineage, service FROM meta"
+SET_META = "UPDATE meta SET lineage = ?, serial = ?, service = ?"
 SCHEMA_VERSION = "SELECT schema_version FROM meta"
 SET_SCHEMA_VERSION = "UPDATE meta SET schema_version = ?"
 SERIAL = "SELECT serial FROM meta"
 NEXT_SERIAL = "UPDATE meta SET serial = serial + 1"
 
-HOLDER = "SELECT run_id, command, username, host, pid, since FROM holder"
-SET_HOLDER = """
-INSERT INTO holder (singleton, run_id, command, username, host, pid, since) VALUES (1, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (singleton) DO UPDATE SET run_id = excluded.run_id, command = excluded.command,
-    username = excluded.username, host = excluded.host, pid = excluded.pid, since = excluded.since"""
-NO_HOLDER = "DELETE FROM holder"
+HOLDERS = (
+    "SELECT run_id, command, username, host, pid, since, spec, shard, connection FROM holders ORDER BY since, run_id"
+)
+ADD_HOLDER = """
+INSERT INTO holders (run_id, command, username, host, pid, since, spec, shard, connection)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+DROP_HOLDER = "DELETE FROM holders WHERE run_id = ?"
+NO_HOLDERS = "DELETE FROM holders"
 
 OBJECTS = """
 SELECT object_id, kind, digest, phase, label, remote_id, parents, since, expires, attempts, error FROM objects"""
@@ -201,10 +243,12 @@ PUT_SEALED = """
 INSERT INTO secrets (name, sealed) VALUES (?, ?)
 ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed"""
 
-DOWNLOADS = "SELECT path, render_id, size FROM downloads"
+DOWNLOADS = "SELECT path, render_id, size, sha256, mtime_ns FROM downloads"
 PUT_DOWNLOAD = """
-INSERT INTO downloads (path, render_id, size) VALUES (?, ?, ?)
-ON CONFLICT (path) DO UPDATE SET render_id = excluded.render_id, size = excluded.size"""
+INSERT INTO downloads (path, render_id, size, sha256, mtime_ns) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (path) DO UPDATE SET render_id = excluded.render_id, size = excluded.size, sha256 = excluded.sha256,
+    mtime_ns = excluded.mtime_ns"""
+DROP_DOWNLOAD = "DELETE FROM downloads WHERE path = ?"
 
 STAMPS = "SELECT path, size, mtime_ns, inode, sha256, hashed_ns FROM files"
 PUT_STAMP = """
@@ -212,10 +256,58 @@ INSERT INTO files (path, size, mtime_ns, inode, sha256, hashed_ns) VALUES (?, ?,
 ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
     sha256 = excluded.sha256, hashed_ns = excluded.hashed_ns"""
 
+KNOWN_EVENT = "SELECT number FROM events WHERE digest = ?"
+NEXT_EVENT = "UPDATE newest_event SET number = number + 1"
+PUT_EVENT = """
+INSERT INTO events (number, digest, event, body, received) VALUES ((SELECT number FROM newest_event), ?, ?, ?, ?)
+ON CONFLICT (digest) DO NOTHING"""
+HEARD = "SELECT number FROM newest_event"
+EVENTS = "SELECT digest, event, body, received, number FROM events WHERE number > ? ORDER BY number"
+
 REMOTE_STAMPS = "SELECT url, size, etag, sha256 FROM remote_files"
 PUT_REMOTE_STAMP = """
 INSERT INTO remote_files (url, size, etag, sha256) VALUES (?, ?, ?, ?)
 ON CONFLICT (url) DO UPDATE SET size = excluded.size, etag = excluded.etag, sha256 = excluded.sha256"""
+
+
+AT_SERIAL = frozenset((NOTE_BINDING, PUT_RUN))
+"""The statements that note the serial of their own transaction."""
+
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "objects": (
+        *("object_id", "kind", "digest", "phase", "label", "remote_id"),
+        *("parents", "since", "expires", "attempts", "error"),
+    ),
+    "inputs": ("object_id", "body"),
+    "upload_urls": ("object_id", "url"),
+    "rendered_files": ("object_id", "body"),
+    "bindings": ("address", "object_id"),
+    "past_bindings": ("address", "serial", "object_id"),
+    "journal": ("call_id", "run_id", "step", "call", "subjects", "intended", "outcome", "settled"),
+    "runs": ("run_id", "command", "started", "ended", "outcome", "steps", "calls", "serial"),
+    "strays": ("stray_id", "kind", "remote_id", "reason", "noticed"),
+    "secrets": ("name", "sealed"),
+    "downloads": ("path", "render_id", "size", "sha256", "mtime_ns"),
+    "events": ("digest", "event", "body", "received", "number"),
+    "newest_event": ("singleton", "number"),
+}
+"""What a document holds of a state: all columns of all tables, but meta, the holders and the caches."""
+
+
+def whole(table: str) -> str:
+    """Select all rows of one of ``TABLES``."""
+    return f"SELECT {', '.join(TABLES[table])} FROM {table}"  # noqa: S608
+
+
+def emptied(table: str) -> str:
+    """Delete all rows of one of ``TABLES``."""
+    return f"DELETE FROM {table}"  # noqa: S608
+
+
+def filled(table: str) -> str:
+    """Insert a row into one of ``TABLES``."""
+    columns = TABLES[table]
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({_marks(len(columns))})"  # noqa: S608
 
 
 def inputs_of(count: int) -> str:

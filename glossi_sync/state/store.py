@@ -7,7 +7,19 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from glossi_sync.errors import UserError
-from glossi_sync.state.objects import Download, FileStamp, Holder, Realised, RemoteStamp, RenderedFile, Run, Stray
+from glossi_sync.resources import Shard
+from glossi_sync.state.document import Document
+from glossi_sync.state.objects import (
+    Download,
+    FileStamp,
+    Holder,
+    Realised,
+    Received,
+    RemoteStamp,
+    RenderedFile,
+    Run,
+    Stray,
+)
 from glossi_sync.state.writes import Write
 
 
@@ -65,11 +77,29 @@ class State(Protocol):
         """Apply all writes in one transaction, durable when this returns."""
         ...
 
-    def lock(self, holder: Holder) -> AbstractContextManager[None]:
-        """Hold the state for one run; the lock dies with its process.
+    def lock(self, holder: Holder, shard: Shard | None = None) -> AbstractContextManager[None]:
+        """Hold the state for one run, or a shard of it; the lock dies with its process.
+
+        Shards of one count and one ``holder.spec`` may be held side by side, each once; a backend without locks for
+        shards takes the whole. A lock that was lost, or broken by somebody else, is not noticed by itself: what is
+        written after that is refused.
 
         Raises:
-            StateLocked: another run holds it.
+            StateLocked: another run holds it, or a part of it that does not go with this one.
+        """
+        ...
+
+    def holders(self) -> Sequence[Holder]:
+        """Who holds it now, oldest first; nobody, one run, or several shards."""
+        ...
+
+    def break_lock(self) -> Sequence[Holder]:
+        """Take the lock away from whoever holds it, and tell from whom; nobody is nothing to take it from.
+
+        A former holder that still lives cannot write any more.
+
+        Raises:
+            StateError: the backend's lock cannot be taken away, or you may not; the message says what to do instead.
         """
         ...
 
@@ -111,6 +141,36 @@ class State(Protocol):
 
     def strays(self) -> Sequence[Stray]:
         """What exists at the service and is not used, oldest first."""
+        ...
+
+    def put_event(self, event: Received) -> bool:
+        """Keep a webhook's delivery, durable when this returns; False where one with its digest is kept already.
+
+        Needs no lock: a receiver writes beside a run, and so may several receivers.
+        """
+        ...
+
+    def heard(self) -> int:
+        """The number of the newest event that is kept, 0 where there is none; costs the same however many there are."""
+        ...
+
+    def events(self, after: int) -> Sequence[Received]:
+        """The events with numbers greater than ``after``, oldest first.
+
+        Whoever asks again with the greatest number that it has seen misses none: an event appears after all of lesser
+        number have. Numbers may have gaps.
+        """
+        ...
+
+    def dump(self) -> Document:
+        """Everything that it holds, as it is at one moment."""
+        ...
+
+    def load(self, document: Document) -> None:
+        """Put a document in the place of everything that it holds, lineage and serial included, in one transaction.
+
+        The caller holds the lock, and has asked what must be asked (see ``transfer``).
+        """
         ...
 
     def close(self) -> None:

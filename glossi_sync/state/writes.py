@@ -91,7 +91,14 @@ class PutDownload:
     download: Download
 
 
-Write = PutObject | Bind | Unbind | Intend | Settle | AddStray | PutRun | PutSecret | PutDownload
+@dataclass(frozen=True, slots=True)
+class DropDownload:
+    """Forget what lies at a path: the file was removed."""
+
+    path: str
+
+
+Write = PutObject | Bind | Unbind | Intend | Settle | AddStray | PutRun | PutSecret | PutDownload | DropDownload
 
 
 def changes_realised(writes: Sequence[Write]) -> bool:

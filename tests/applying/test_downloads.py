@@ -101,6 +101,6 @@ def test_files_that_would_meet_lie_beside_one_another(tmp_path: Path, names: tup
         ]
         state.write([PutObject(one, files=found)])
     downloads = Downloads(tmp_path, "v1.0/{name}.{ext}", "auto")
-    first, second = plan_downloads(downloads, desired, realised, state)
+    first, second = plan_downloads(downloads, desired, realised, state).fetches
     assert first.path == f"v1.0/{names[0]}.png"
     assert second.path == f"v1.0/{names[1]} (2).png"

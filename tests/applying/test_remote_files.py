@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 from remote_places import SECRET, Bucket, Web, glb, web
 
+from glossi_sync import buckets
 from glossi_sync.applying.model_files import RemoteFile, model_files
 from glossi_sync.applying.sources import NoSource, source_of
 from glossi_sync.service import FileChanged, Glossi, Patience
 from glossi_sync.service.uploads import CHUNK_BYTES
-from glossi_sync.spec import Downloads, HashedRemote, hash_models, read_spec, stores
+from glossi_sync.spec import Downloads, HashedRemote, hash_models, read_spec
 from glossi_sync.spec.stores import Stores
 
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    monkeypatch.setitem(stores._RETRIES, "max_retries", 2)
+    monkeypatch.setitem(buckets.RETRIES, "max_retries", 2)
     with web() as running:
         yield running
 
@@ -236,7 +237,8 @@ def test_finished_renders_come_home_from_a_bucket(bucket: Bucket, tmp_path: Path
     source = source_of(Downloads(tmp_path, source=f"{bucket.url}/done"), None)  # type: ignore[arg-type]
 
     async def main() -> None:
-        assert await source.fetch("/a/front view.png", tmp_path / "front.png") == 1_400_000
+        brought = await source.fetch("/a/front view.png", tmp_path / "front.png")
+        assert (brought.size, brought.sha256) == (1_400_000, hashlib.sha256(b"picture" * 200_000).hexdigest())
         with pytest.raises(OSError, match=r"/done/a/back\.png does not exist there \(404\)$"):
             await source.fetch("a/back.png", tmp_path / "back.png")
 

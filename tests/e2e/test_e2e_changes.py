@@ -181,7 +181,7 @@ def test_a_changed_file_replaces_its_model_its_projects_and_renders_and_nothing_
         "POST /projects": 1,
         "POST /renders": 1,
     }
-    content = r"content changed \(sha256 [0-9a-f]{4}… -> [0-9a-f]{4}…, \d+ B -> \d+ B\)"
+    content = r"content changed \(sha256 [0-9a-f]{4}… → [0-9a-f]{4}…, \d+ B → \d+ B\)"
     assert [one["field"] for one in applied.change("model.ash")["diff"]] == ["file"]
     assert re.search(rf"model\.ash +replace +record → upload → confirm\n +file: {content}\n", text)
     assert re.search(rf"project\.chairs/ash +replace +create\n +models\[0\]\.file: {content}\n", text)

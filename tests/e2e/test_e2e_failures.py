@@ -58,7 +58,7 @@ def test_a_failed_render_is_retried_and_what_stays_failed_is_told_until_it_is_as
     assert third.change("render.dark/web")["trouble"] == "failed"
     assert third.change("project.broken")["trouble"] == "blocked"
     told = shop.run("plan", "--detailed-exitcode", code=0).out
-    assert re.search(r"! render\.dark/web +failed +failed: the lamp is out \(after 2 retries\)\n", told)
+    assert re.search(r"! render\.dark/web +failed +the lamp is out \(after 2 retries\)\n", told)
     assert "Plan: nothing to do; 2 failed, 2 blocked; 8 unchanged." in told
     shown = {one["address"]: one for one in json.loads(shop.run("status", "--format", "json").out)}
     assert shown["render.dark/web"]["phase"] == "failed" and shown["render.dark/web"]["error"] == "the lamp is out"

@@ -67,7 +67,7 @@ def test_it_is_one_sentence_in_each_report() -> None:
     text = captured.get()
     assert text.count(sentence) == 1
     assert "names count now (`names: replace`): record → upload → confirm" in text
-    assert "… and 45 more like it" in text
+    assert "… and 49 more like it" in text
     assert plan_document(plan)["remark"] == sentence
     assert sentence in plan_markdown(plan)
 

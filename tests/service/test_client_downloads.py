@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import errno
 import hashlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +25,7 @@ from virtual_time import run_in_virtual_time
 from glossi_sync.service import Downloaded, Endpoint, NotFound, ReadFailed, ServiceError
 
 CONTENT = bytes(range(256)) * 20
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 FILE = "workspaces/w1/renders/Front View - Oak.png"
 
 
@@ -62,7 +66,7 @@ def test_a_file_comes_home_under_its_name_and_leaves_nothing_beside_it(tmp_path:
     async def main() -> None:
         async with serving(file_server()) as server, client(server.endpoint) as glossi:
             downloaded = await glossi.download(FILE, target, progress=told.append)
-        assert downloaded == Downloaded(target, len(CONTENT), 0)
+        assert downloaded == Downloaded(target, len(CONTENT), 0, SHA256)
         (request,) = server.received
         assert request.target == "/api/v1/files/workspaces/w1/renders/Front%20View%20-%20Oak.png"
         assert request.headers["x-api-key"] == KEY
@@ -106,7 +110,7 @@ def test_what_broke_off_is_gone_on_with_by_range(tmp_path: Path) -> None:
         async with serving(script) as server, client(server.endpoint, QUICK) as glossi:
             downloaded = await glossi.download(FILE, tmp_path / "front.png")
         assert ranges(server.received) == [None, "bytes=1000-", "bytes=1500-", "bytes=1500-", "bytes=1501-"]
-        assert downloaded == Downloaded(tmp_path / "front.png", len(CONTENT), 0)
+        assert downloaded == Downloaded(tmp_path / "front.png", len(CONTENT), 0, SHA256)
 
     run(main)
     assert (tmp_path / "front.png").read_bytes() == CONTENT
@@ -125,7 +129,7 @@ def test_what_an_earlier_run_brought_is_gone_on_with_too(tmp_path: Path) -> None
             (part,) = parts(tmp_path)
             assert part.name.startswith(".front.png.") and part.read_bytes() == CONTENT[:1000]
             async with client(server.endpoint) as glossi:
-                assert await glossi.download(FILE, target) == Downloaded(target, len(CONTENT), 1000)
+                assert await glossi.download(FILE, target) == Downloaded(target, len(CONTENT), 1000, SHA256)
             assert ranges(server.received) == [None, "bytes=1000-"]
 
     run(main)
@@ -160,6 +164,176 @@ def test_a_cancelled_download_is_gone_on_with_too(tmp_path: Path) -> None:
     assert not target.exists()
     (part,) = parts(tmp_path)
     assert part.stat().st_size >= 1024 * 1024
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from glossi_sync.service import Glossi
+
+async def main():
+    async with Glossi(sys.argv[1]) as glossi:
+        await glossi.download("front.png", Path(sys.argv[2]))
+
+asyncio.run(main())
+"""
+
+
+def test_what_a_killed_process_brought_is_not_served_again(tmp_path: Path) -> None:
+    """Proven by the bytes that the server has sent: the second process is sent the rest, and no more."""
+    target, content = tmp_path / "front.png", CONTENT * 600
+    half, served, ranges = len(content) // 2, [0, 0], []
+
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            request = await reader.readuntil(b"\r\n\r\n")
+            wanted = [line for line in request.decode().lower().split("\r\n") if line.startswith("range: bytes=")]
+            start = int(wanted[0].removeprefix("range: bytes=").removesuffix("-")) if wanted else 0
+            ranges.append(start)
+            status = (
+                f"206 Partial\r\ncontent-range: bytes {start}-{len(content) - 1}/{len(content)}" if start else "200 OK"
+            )
+            head = f'HTTP/1.1 {status}\r\netag: "v1"\r\ncontent-length: {len(content) - start}\r\n\r\n'
+            body = content[:half] if not start else content[start:]
+            writer.write(head.encode() + body)
+            served[bool(start)] += len(body)
+            with suppress(ConnectionError):
+                await writer.drain()
+                if not start:
+                    await reader.read()  # until the process is gone
+            writer.close()
+
+        listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+        endpoint = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/api/v1"
+        child = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, endpoint, str(target))
+        try:
+            while not any(part.stat().st_size >= 1 << 20 for part in parts(tmp_path)):
+                await asyncio.sleep(0.01)
+                assert child.returncode is None
+        finally:
+            child.kill()
+            await child.wait()
+        (part,) = parts(tmp_path)
+        had = part.stat().st_size
+        async with client(endpoint) as glossi:
+            brought = await glossi.download("front.png", target)
+        assert (brought.resumed_from, ranges) == (had, [0, had])
+        assert served == [half, len(content) - had]
+        listener.close()
+
+    run(main)
+    assert target.read_bytes() == content and parts(tmp_path) == []
+
+
+def _base64(algorithm: str, content: bytes) -> str:
+    return base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
+
+
+DIGESTS: dict[str, Callable[[bytes], dict[str, str]]] = {
+    "Content-MD5": lambda content: {"content-md5": _base64("md5", content)},
+    "Azure": lambda content: {"x-ms-blob-content-md5": _base64("md5", content)},
+    "Google": lambda content: {"x-goog-hash": f"crc32c=AAAAAA==, md5={_base64('md5', content)}"},
+    "Repr-Digest": lambda content: {"repr-digest": f"sha-256=:{_base64('sha256', content)}:, unixsum=:AAA=:"},
+}
+
+
+@pytest.mark.parametrize("source", DIGESTS)
+def test_what_is_not_what_its_digest_says_is_asked_for_once_more_and_then_refused(tmp_path: Path, source: str) -> None:
+    told = DIGESTS[source](CONTENT)
+    broken = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
+
+    async def main() -> None:
+        replies = in_turn(Answer(200, broken, told), Answer(200, CONTENT, told))
+        async with serving(replies) as server, client(server.endpoint) as glossi:
+            await glossi.download(FILE, tmp_path / "good.png")
+            assert len(server.received) == 2
+        async with serving(in_turn(Answer(200, broken, told))) as server, client(server.endpoint) as glossi:
+            with pytest.raises(ReadFailed, match="sent a file that is not what its (MD5|SHA256) says"):
+                await glossi.download(FILE, tmp_path / "bad.png")
+            assert len(server.received) == 2
+
+    run(main)
+    assert (tmp_path / "good.png").read_bytes() == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["good.png"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"content-md5": "nonsense"}, {"content-md5": "AAAA"}, {"repr-digest": "sha-256=::"}, {"x-goog-hash": ", md5=é"}],
+)
+def test_a_digest_that_is_none_says_nothing(tmp_path: Path, headers: dict[str, str]) -> None:
+    async def main() -> None:
+        async with serving(in_turn(Answer(200, CONTENT, headers))) as server, client(server.endpoint) as glossi:
+            await glossi.download(FILE, tmp_path / "x")
+            assert len(server.received) == 1
+
+    run(main)
+
+
+def test_a_digest_of_the_whole_is_held_against_what_came_in_two_parts(tmp_path: Path) -> None:
+    """``Content-MD5`` of the answer that broke off is still the file's; that of a part is not."""
+    whole = {"etag": '"v1"', "content-md5": _base64("md5", CONTENT)}
+    rest = {
+        "etag": '"v1"',
+        "content-md5": _base64("md5", CONTENT[1000:]),
+        "content-range": f"bytes 1000-{len(CONTENT) - 1}/{len(CONTENT)}",
+    }
+    cut = Answer(200, CONTENT[:1000], whole, claims=len(CONTENT))
+    wrong = Answer(206, bytes(len(CONTENT) - 1000), rest)
+
+    async def main() -> None:
+        replies = in_turn(cut, Answer(206, CONTENT[1000:], rest))
+        async with serving(replies) as server, client(server.endpoint, QUICK) as glossi:
+            await glossi.download(FILE, tmp_path / "good.png")
+            assert ranges(server.received) == [None, "bytes=1000-"]
+        replies = in_turn(cut, wrong, Answer(200, CONTENT, whole))
+        async with serving(replies) as server, client(server.endpoint, QUICK) as glossi:
+            await glossi.download(FILE, tmp_path / "mended.png")
+            assert ranges(server.received) == [None, "bytes=1000-", None]
+
+    run(main)
+    assert (tmp_path / "good.png").read_bytes() == (tmp_path / "mended.png").read_bytes() == CONTENT
+
+
+def test_a_part_that_another_process_has_written_to_as_well_is_not_taken_for_the_file(tmp_path: Path) -> None:
+    async def meddle(function: Callable[..., object], *args: object) -> object:
+        answer = await asyncio.to_thread(function, *args)
+        if function.__name__ == "write_all" and not meddled:
+            meddled.append(True)
+            (part,) = parts(tmp_path)
+            with part.open("ab") as file:
+                file.write(b"more")
+        return answer
+
+    meddled: list[bool] = []
+
+    async def main() -> None:
+        async with serving(file_server()) as server, client(server.endpoint, run_blocking=meddle) as glossi:
+            await glossi.download(FILE, tmp_path / "front.png")
+            assert ranges(server.received) == [None, None]
+
+    run(main)
+    assert (tmp_path / "front.png").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_where_the_disk_is_full_nothing_half_is_left(tmp_path: Path, number: int) -> None:
+    target = tmp_path / "front.png"
+    target.write_bytes(b"old")
+
+    async def full(function: Callable[..., object], *args: object) -> object:
+        if function.__name__ == "write_all":
+            args[0].write(b"half")  # type: ignore[attr-defined]
+            raise OSError(number, "no room")
+        return await asyncio.to_thread(function, *args)
+
+    async def main() -> None:
+        async with serving(file_server()) as server, client(server.endpoint, run_blocking=full) as glossi:
+            with pytest.raises(OSError, match="no room"):
+                await glossi.download(FILE, target)
+
+    run(main)
+    assert list(tmp_path.iterdir()) == [target] and target.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"v1"', ""])

@@ -32,6 +32,8 @@ class World:
     clock: Callable[[], float]
     commit_seconds: float
     """The longest time that a commit takes."""
+    hears: bool = False
+    """Whether a webhook's receiver keeps events beside the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ async def apply_command(world: World, process: Process, transport: Transport, op
                 rng=process.rng,
                 uploads=2,
                 run_blocking=blocking(world, process),
+                hears=world.hears,
             )
             applied = await apply(surveyed.plan, setup, run_id=run_id, command="apply")
             return Outcome(surveyed, applied)
@@ -133,6 +136,7 @@ def blocking(world: World, process: Process) -> Callable[..., Any]:
     async def run(function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             await asyncio.sleep(process.rng.random() * world.commit_seconds if world.commit_seconds else 0)
+            await process.awake()
         except asyncio.CancelledError:
             if process.killed:
                 raise ProcessDied from None

@@ -85,9 +85,14 @@ def one_holder(holders: Sequence[Process]) -> None:
 
 
 def journal_discipline(sent: Sent, process: Process) -> None:
-    """A mutating request leaves only after a committed row of the journal says what is asked, and for whom."""
+    """A mutating request leaves only after a committed row of the journal says what is asked, and for whom.
+
+    A process that has lost its lock asks for nothing that was not on its way by then.
+    """
     realised = process.state.realised()
     rows = [row for row in realised.in_doubt if row.call == sent.call.name and row.run_id == process.run_id]
+    if process.lost is not None:
+        rows = [row for row in rows if row.call_id in process.lost]
     if not any(_announces(row, sent, realised, process.desired) for row in rows):
         raise Broken(f"{process.name} sends {sent} and the journal does not say so (it has {rows})")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 
@@ -19,14 +19,15 @@ WORKER_LIFE = 50
 """Such portions after which a worker makes room for a new one: what leaks in a seed must not add up to a million."""
 
 
-def run(start: int, seeds: int, workers: int) -> int:
+def run(start: int, seeds: int, workers: int, backend: str | None = None, database: str | None = None) -> int:
     """Run seeds, and print how it goes; answers how many are broken."""
     portions = (range(one, min(one + AT_ONCE, start + seeds)) for one in range(start, start + seeds, AT_ONCE))
     began = time.monotonic()
     done = broken = 0
     context = get_context("spawn")
+    submit = partial(_submit, backend, database)
     with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=WORKER_LIFE) as pool:
-        under_way = {pool.submit(portion, one) for one in islice(portions, 2 * workers)}
+        under_way = {submit(pool, one) for one in islice(portions, 2 * workers)}
         while under_way:
             finished, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for one in finished:
@@ -35,31 +36,33 @@ def run(start: int, seeds: int, workers: int) -> int:
                 broken += len(failures)
                 for failure in failures:
                     print(failure, flush=True)
-                under_way |= _next(pool, portions)
+                under_way |= {submit(pool, one) for one in islice(portions, 1)}
             print(_progress(done, seeds, broken, time.monotonic() - began), file=sys.stderr, flush=True)
     print(f"{done:,} seeds, {broken} broken, {time.monotonic() - began:.0f} s on {workers} cores")
     return broken
 
 
-def portion(seeds: range) -> tuple[int, list[str]]:
+def portion(seeds: range, backend: str | None = None, database: str | None = None) -> tuple[int, list[str]]:
     """Run some seeds in this process: how many, and for each that is broken what to say of it."""
     failures: list[str] = []
     for seed in seeds:
         try:
-            simulate(seed)
+            simulate(seed, backend=backend, database=database)
         except Exception as error:
-            failures.append(told(seed, error))
+            failures.append(told(seed, error, backend))
     return len(seeds), failures
 
 
-def told(seed: int, error: Exception) -> str:
+def told(seed: int, error: Exception, backend: str | None = None) -> str:
     """What is broken, and the line that shows how it came to that."""
     what = "".join(traceback.format_exception_only(error)).strip()
-    return f"seed {seed} is broken: {what}\n  {how_to_replay(seed)}"
+    return f"seed {seed} is broken: {what}\n  {how_to_replay(seed, backend)}"
 
 
-def _next(pool: ProcessPoolExecutor, portions: Iterator[range]) -> set[Future[tuple[int, list[str]]]]:
-    return {pool.submit(portion, one) for one in islice(portions, 1)}
+def _submit(
+    backend: str | None, database: str | None, pool: ProcessPoolExecutor, seeds: range
+) -> Future[tuple[int, list[str]]]:
+    return pool.submit(portion, seeds, backend, database)
 
 
 def _progress(done: int, seeds: int, broken: int, seconds: float) -> str:

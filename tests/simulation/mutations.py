@@ -23,7 +23,9 @@ from glossi_sync.resources.model import CONFIRM, RECORD, UPLOAD
 from glossi_sync.resources.render import START
 from glossi_sync.service import ServiceError, UploadExpired, client, retrying, uploads
 from glossi_sync.service.calls import START_RENDERS
-from glossi_sync.state import AddStray, Intend, MemoryState, PutObject, Settle, SqliteState, Unbind
+from glossi_sync.state import AddStray, Intend, MemoryState, PutObject, Settle, SqlState, Unbind, bucket_lease
+from glossi_sync.state.bucket import BucketState
+from glossi_sync.state.bucket_lease import Lease
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -124,8 +126,19 @@ def ignore_the_lock(patch: pytest.MonkeyPatch) -> None:
     def open_door(*_: Any) -> Iterator[None]:
         yield
 
-    patch.setattr(MemoryState, "lock", open_door)
-    patch.setattr(SqliteState, "lock", open_door)
+    for backend in (MemoryState, SqlState, BucketState):
+        patch.setattr(backend, "lock", open_door)
+
+
+def go_on_without_the_lock(patch: pytest.MonkeyPatch) -> None:
+    """A run whose lease another one has taken writes nothing more."""
+    patch.setattr(Lease, "ensure", lambda _: None)
+    patch.setattr(BucketState, "_seal_before", lambda *_: None)
+
+
+def take_a_living_lock(patch: pytest.MonkeyPatch) -> None:
+    """A lock is taken only from a run that does not renew it."""
+    patch.setattr(bucket_lease, "refuse_living", lambda *_: None)
 
 
 def tell_projects_by_position(patch: pytest.MonkeyPatch) -> None:
@@ -167,8 +180,8 @@ def adopt_another_digest(patch: pytest.MonkeyPatch) -> None:
     """An address takes over a remembered object only where it has the wanted digest."""
     adopt = decide._adopt
 
-    def anything(desired: Any, kept: Any, world: Any) -> Any:
-        adopted = adopt(desired, kept, world)
+    def anything(desired: Any, kept: Any, world: Any, anew: Any) -> Any:
+        adopted = adopt(desired, kept, world, anew)
         taken = {one.oid for one in (*kept.values(), *adopted.values())}
         for address, want in desired.items():
             if address not in kept and address not in adopted and want.kind is Kind.RENDER:
@@ -321,6 +334,10 @@ MUTATIONS: tuple[Mutation, ...] = (
 )
 
 
+BUCKET_MUTATIONS: tuple[Mutation, ...] = (go_on_without_the_lock, take_a_living_lock)
+"""Those that show where the state lies in a bucket."""
+
+
 def _drop_writes(patch: pytest.MonkeyPatch, which: Callable[[Any], bool]) -> None:
     write = Ledger.write
 
@@ -333,7 +350,7 @@ def _drop_writes(patch: pytest.MonkeyPatch, which: Callable[[Any], bool]) -> Non
 
 
 def _drop_commits(patch: pytest.MonkeyPatch, which: Callable[[Any], bool]) -> None:
-    for backend in (MemoryState, SqliteState):
+    for backend in (MemoryState, SqlState, BucketState):
         write = backend.write
 
         def dropping(self: Any, writes: Sequence[Any], write: Any = write) -> None:

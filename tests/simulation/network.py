@@ -230,6 +230,7 @@ class Transport(httpx.AsyncBaseTransport):
         body = await request.aread()
         process = self._process
         process.reach("send")
+        await process.awake()
         if process.over:
             await asyncio.Future()
         self._requests += 1
@@ -265,6 +266,7 @@ class Transport(httpx.AsyncBaseTransport):
         else:
             response = await asyncio.shield(under_way)
         process.reach("answer")
+        await process.awake()
         if process.over:
             await asyncio.Future()
         if response is None:

@@ -24,6 +24,12 @@ from glossi_sync.errors import UserError
 POINTS = ("step", "before write", "after write", "send", "answer")
 """Where something may happen to a process: between two steps, around a commit, when it sends, before it hears."""
 
+BUCKET_REQUEST, BUCKET_ANSWER = "bucket request", "bucket answer"
+"""Points of a process whose state lies in a bucket: before it asks for a change there, before it hears the answer."""
+
+PAUSES = (10.0, 50.0, 70.0, 100.0, 300.0)
+"""Seconds that a process may be paused for: shorter than a lease, and longer."""
+
 INTERRUPT_AFTER = 20
 """Steps between the first Ctrl-C and the second."""
 
@@ -41,6 +47,8 @@ class Fate(StrEnum):
     STOPPED = "is asked to stop"
     INTERRUPTED = "is interrupted twice"
     FULL = "finds the disk full from now on"
+    PAUSED = "is paused"
+    UNLOCKED = "has its lock broken by somebody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,11 @@ class Ending:
 
 
 class Process:
-    """One run of the console script. ``run_id`` and ``stop`` are set as soon as the command has them."""
+    """One run of the console script. ``run_id`` and ``stop`` are set as soon as the command has them.
+
+    ``paused_until`` is when it goes on, 0 where it was never paused. ``lost``: once it has lost its lock, the calls that
+    it had written down before.
+    """
 
     def __init__(
         self,
@@ -72,6 +84,7 @@ class Process:
         say: Callable[[str], None] | None = None,
         mishap: Mishap | None = None,
         on_death: Callable[[], None] = lambda: None,
+        on_loss: Callable[[Fate], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.rng = rng
@@ -81,11 +94,14 @@ class Process:
         self.state: Any = None
         self.over = False
         self.disk_full = False
+        self.paused_until = 0.0
+        self.lost: set[int] | None = None
         self.tasks: list[asyncio.Task[Any]] = []
         self.timers: list[asyncio.TimerHandle] = []
         self._say = say
         self._mishap = mishap
         self._on_death = on_death
+        self._on_loss = on_loss
         self._reached: Counter[str] = Counter()
         self._killed = False
         self._broken: Broken | None = None
@@ -108,6 +124,17 @@ class Process:
     @property
     def killed(self) -> bool:
         return self._killed
+
+    @property
+    def holds(self) -> bool:
+        """Whether it may do what only the holder of the lock may."""
+        return not self._killed and self.lost is None
+
+    async def awake(self) -> None:
+        """Wait while it is paused; whatever it does next, it does after that."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self.paused_until:
+            await asyncio.sleep(self.paused_until - loop.time())
 
     def blame(self, broken: Broken) -> None:
         """Something has been seen that must never be: the process is ended, and its ``run`` raises."""
@@ -136,6 +163,11 @@ class Process:
                 self._attention.set()
             case Fate.FULL:
                 self.disk_full = True
+            case Fate.PAUSED:
+                self.paused_until = loop.time() + self.rng.choice(PAUSES)
+                self._on_loss(mishap.fate)
+            case Fate.UNLOCKED:
+                self._on_loss(mishap.fate)
             case Fate.STOPPED:
                 loop.call_soon(self._ask_to_stop)
             case Fate.INTERRUPTED if self.stop is not None and self.stop.requested:

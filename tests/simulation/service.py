@@ -19,13 +19,14 @@ import httpx
 from fastapi import FastAPI
 
 from glossi_sync.service import wire
+from glossi_sync.service.signature import stringify
 from glossi_sync.studio import records as rows
 from glossi_sync.studio.addresses import Allowed, AllowedTransport
 from glossi_sync.studio.api.context import Audience, Studio, Templates
 from glossi_sync.studio.app import create_app
 from glossi_sync.studio.delivering import Deliveries
 from glossi_sync.studio.engines import EngineError, RenderedFile, RenderRequest
-from glossi_sync.studio.events import Events
+from glossi_sync.studio.events import Events, timestamp
 from glossi_sync.studio.faults import Faults
 from glossi_sync.studio.jobs import Jobs
 from glossi_sync.studio.processing import ModelFacts, ProcessedModel, ProcessingError
@@ -176,6 +177,18 @@ def _stage(root: Path) -> _Stage:
     return stage
 
 
+@dataclass(frozen=True, slots=True)
+class _HeardEvents(Events):
+    """Events that are heard as well, whatever the webhook of the moment asks for."""
+
+    hear: Callable[[str, str], None]
+
+    def _tell(self, connection: Any, workspace_id: str, event: Any, told: Any, now: float) -> None:
+        for data in told:
+            self.hear(event, stringify({"event": event, "timestamp": timestamp(now), "data": data}))
+        Events._tell(self, connection, workspace_id, event, told, now)
+
+
 class Service:
     """One seed's service. Make it inside the seed's event loop, ``start`` it, ``stop`` it in the end."""
 
@@ -203,6 +216,7 @@ class Service:
         self.temper = temper
         self.workshop = Workshop(self._rng, temper, self._rng.choice((1, 2, 4)))
         self.lost: set[str] = set()
+        self.hear: Callable[[str, str], None] = lambda event, body: None
         self._storage = FolderStorage(self._root, run=inline)
         self.asgi = httpx.ASGITransport(app=stage.app)
         self._work: Work | None = None
@@ -212,7 +226,7 @@ class Service:
 
     async def start(self) -> None:
         """Take up all unfinished work, as the studio's lifespan does. What webhooks are told is put down, not sent."""
-        events = Events(self.new_id, "")
+        events = _HeardEvents(self.new_id, "", self.hear)
         jobs = Jobs(events, self.new_id)
         deliveries = Deliveries(
             records=self._stage.records,

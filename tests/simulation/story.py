@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import copy_context
 from functools import cache
 from math import exp, log
 from multiprocessing.util import Finalize
@@ -37,9 +38,10 @@ from simulation.invariants import (
     sound_state,
     truly_remembered,
 )
+from simulation.listener import Listener
 from simulation.loop import SimulationLoop
 from simulation.network import Network, Transport, Weather, storm
-from simulation.process import POINTS, Ending, Fate, Mishap, Process
+from simulation.process import BUCKET_ANSWER, BUCKET_REQUEST, POINTS, Ending, Fate, Mishap, Process
 from simulation.service import Service, Temper
 from simulation.vault import Vault
 
@@ -51,11 +53,17 @@ EPOCH = 1_800_000_000.0
 MOST_APPLIES = 5
 """Undisturbed applies after which everything must have converged: a project's loss shows only when it is rendered."""
 
+SHARE_OF_BUCKETS = 0.2
+"""Of the seeds whose backend nobody has chosen."""
+
 Say = Callable[[str], None]
 
 
-def simulate(seed: int, say: Say | None = None) -> None:
+def simulate(seed: int, say: Say | None = None, *, backend: str | None = None, database: str | None = None) -> None:
     """Run one seed's story; ``say`` hears what happens.
+
+    The state lies in a ``backend`` (``vault.BACKENDS``), or by seed in memory, a file or a bucket; ``database`` is the
+    URL of one for a state in PostgreSQL.
 
     Raises:
         Broken: something happened that must never happen.
@@ -67,15 +75,16 @@ def simulate(seed: int, say: Say | None = None) -> None:
     gc.disable()
     try:
         with asyncio.Runner(loop_factory=SimulationLoop) as runner:
-            runner.run(_story(seed, folder, say))
+            runner.run(_story(seed, folder, say, backend, database))
     finally:
         gc.enable()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def how_to_replay(seed: int) -> str:
+def how_to_replay(seed: int, backend: str | None = None) -> str:
     """The line that shows a seed's story again, from the repository's folder."""
-    return f"PYTHONPATH=tests python -m simulation --seed {seed} --trace"
+    where = "" if backend is None else f" --backend {backend}"
+    return f"PYTHONPATH=tests python -m simulation --seed {seed}{where} --trace"
 
 
 @cache
@@ -88,8 +97,8 @@ def _root() -> Path:
     return root
 
 
-async def _story(seed: int, folder: Path, say: Say | None) -> None:
-    story = Story(seed, folder, say)
+async def _story(seed: int, folder: Path, say: Say | None, backend: str | None, database: str | None) -> None:
+    story = Story(seed, folder, say, backend, database)
     await story.service.start()
     try:
         await story.tell()
@@ -100,7 +109,9 @@ async def _story(seed: int, folder: Path, say: Say | None) -> None:
 class Story:
     """What happens to one user, one state and one service."""
 
-    def __init__(self, seed: int, folder: Path, say: Say | None) -> None:
+    def __init__(
+        self, seed: int, folder: Path, say: Say | None, backend: str | None = None, database: str | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.seed = seed
         self.rng = rng = Random(f"{seed}/story")
@@ -116,12 +127,26 @@ class Story:
         clock = lambda: EPOCH + loop.time()  # noqa: E731
         self.service = Service(_root(), seed, clock=clock, temper=self.temper, say=self._say)
         self.starts = Starts()
-        self.vault = Vault(folder, in_file=rng.random() < 0.5)
+        by_seed = "file" if rng.random() < 0.5 else "memory"
+        # A stream of its own, so that what it decides leaves the rest of the story as it is.
+        self._luck = Random(f"{seed}/lock")
+        if self._luck.random() < SHARE_OF_BUCKETS:
+            by_seed = "bucket"
+        self.vault = Vault(backend or by_seed, folder, rng=self._luck, database=database)
         self.network = Network(self.service, rng=Random(f"{seed}/weather"), starts=self.starts, say=self._say)
         self.catalogue = Catalogue(folder, Random(f"{seed}/catalogue"))
+        self.listener = Listener(self.vault.keep, rng=Random(f"{seed}/listener"), clock=clock)
+        self.service.hear = self.listener.hear
         self.world = World(
-            self.catalogue, self.vault, self.network, clock, commit_seconds=rng.choice((0.0, 0.0, 0.05, 1.0))
+            self.catalogue,
+            self.vault,
+            self.network,
+            clock,
+            commit_seconds=rng.choice((0.0, 0.0, 0.05, 1.0)),
+            hears=self.listener.hears,
         )
+        self._context = copy_context()
+        self._takers: list[asyncio.Task[Any]] = []
         self._remembered = Realised()
         self._processes = 0
 
@@ -179,7 +204,9 @@ class Story:
             in_doubt="again" if rng.random() < 0.1 else "hold",
             refresh=rng.choice((Refresh.LIVE,) * 6 + (Refresh.FULL, Refresh.NONE)),
         )
-        await self._apply(options, self._draw_mishap(), self._draw_disturbances())
+        self.vault.storm = self._luck.choice((0.0, 0.0, 0.01, 0.05))
+        mishap = self._draw_mishap()
+        await self._apply(options, self._draw_loss() or mishap, self._draw_disturbances())
 
     def _draw_mishap(self) -> Mishap | None:
         rng = self.rng
@@ -189,6 +216,31 @@ class Story:
         point = "before write" if fate is Fate.FULL else rng.choice(POINTS)
         most = 1200 if point == "step" else 25
         return Mishap(fate, point, round(exp(rng.random() * log(most))))
+
+    def _draw_loss(self) -> Mishap | None:
+        """What befalls a process whose state others share: a lock that can be lost, a bucket between its requests."""
+        luck = self._luck
+        if self.vault.backend not in ("bucket", "postgresql") or luck.random() < 0.5:
+            return None
+        if self.vault.backend == "bucket" and luck.random() < 0.4:
+            return Mishap(Fate.KILLED, luck.choice((BUCKET_REQUEST, BUCKET_ANSWER)), luck.randint(1, 40))
+        point = luck.choice(POINTS)
+        most = 1200 if point == "step" else 25
+        return Mishap(luck.choice((Fate.PAUSED, Fate.UNLOCKED)), point, round(exp(luck.random() * log(most))))
+
+    def _lose(self, fate: Fate) -> None:
+        """A process is paused, or its lock broken; soon another one comes."""
+        loop = asyncio.get_running_loop()
+        if fate is Fate.UNLOCKED:
+            loop.call_soon(self.vault.unlock, context=self._context.copy())
+            seconds = self._luck.choice((0.0, 0.1, 3.0))
+        else:
+            seconds = self._luck.choice((1.0, 30.0, 66.0, 80.0, 150.0))
+        self._takers.append(loop.create_task(self._take_over(seconds), context=self._context.copy()))
+
+    async def _take_over(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._run("a run that takes over", apply_command, Options())
 
     def _draw_disturbances(self) -> list[Coroutine[Any, Any, None]]:
         """What happens while a command runs."""
@@ -249,6 +301,7 @@ class Story:
         self.network.weather = Weather()
         self.temper.models_fail = self.temper.renders_fail = 0.0
         self.temper.upload_seconds = 3600.0
+        self.vault.storm = 0.0
         await self.service.restart()
         await self.network.drain()
 
@@ -283,6 +336,8 @@ class Story:
         failures = self.service.workshop.failures
         with_company = [asyncio.ensure_future(one) for one in disturbances or ()]
         ending, transport = await self._run("apply", apply_command, options, mishap=mishap)
+        while self._takers:
+            with_company.append(self._takers.pop())
         for one in with_company:
             await one
         self._check()
@@ -324,6 +379,8 @@ class Story:
                 return True
         before = self._doubts_about(digest)
         ending, _ = await self._run("resolve --again", resolve_command, change.address, None)
+        if isinstance(ending.error, NotInDoubt) and not before and self.vault.storm:
+            return True  # the adoption was kept, and the bucket's answer was lost
         if isinstance(ending.error, NotInDoubt):
             raise Broken(f"{change.address} is held ({change.reason}), and yet: {ending.error}")
         self.starts.denied[digest] += before - self._doubts_about(digest)
@@ -342,13 +399,15 @@ class Story:
     async def _run(
         self, name: str, command: Callable[..., Any], *arguments: Any, mishap: Mishap | None = None
     ) -> tuple[Ending, Transport]:
+        await self.vault.wait_for_the_dead()
         self._processes += 1
         process = Process(
             f"{name} {self._processes}",
             rng=Random(f"{self.seed}/process {self._processes}"),
             say=self._say,
             mishap=mishap,
-            on_death=self.vault.image,
+            on_death=lambda: self.vault.image(process),
+            on_loss=self._lose,
         )
         transport = self.network.transport(process)
         ending = await process.run(command(self.world, process, transport, *arguments))

@@ -53,7 +53,7 @@ def doubt_of(want: Desired, call_id: int = 1) -> Intent:
 
 
 def surveyed(desired: dict[str, Desired], realised: Realised) -> Survey:
-    return Survey(decide(desired, realised), desired, realised)
+    return Survey(decide(desired, realised), desired, realised, desired)
 
 
 def settled(writes: Sequence[Any]) -> list[int]:

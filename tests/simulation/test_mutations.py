@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from simulation.invariants import Broken
-from simulation.mutations import MUTATIONS, Mutation
+from simulation.mutations import BUCKET_MUTATIONS, MUTATIONS, Mutation
 from simulation.story import simulate
 
 SEEDS = 300
@@ -14,9 +14,19 @@ SEEDS = 300
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
 def test_a_broken_rule_is_found(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     mutation(monkeypatch)
+    assert found(None), f"{SEEDS} seeds did not find that this is broken: {mutation.__doc__}"
+
+
+@pytest.mark.parametrize("mutation", BUCKET_MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_a_broken_rule_of_the_lock_in_a_bucket_is_found(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutation(monkeypatch)
+    assert found("bucket"), f"{SEEDS} seeds did not find that this is broken: {mutation.__doc__}"
+
+
+def found(backend: str | None) -> bool:
     for seed in range(SEEDS):
         try:
-            simulate(seed)
+            simulate(seed, backend=backend)
         except Broken:
-            return
-    pytest.fail(f"{SEEDS} seeds did not find that this is broken: {mutation.__doc__}")
+            return True
+    return False

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from simulation.many import told
+from simulation.many import portion, told
 from simulation.mutations import ignore_the_lock
 from simulation.story import simulate
 
@@ -32,6 +32,12 @@ def test_nothing_is_broken_whatever_happens(first: int) -> None:
             simulate(seed)
         except Exception as error:
             failures.append(told(seed, error))
+    if failures:
+        pytest.fail("\n".join(failures), pytrace=False)
+
+
+def test_nothing_is_broken_where_the_state_lies_in_postgresql(state_database: str) -> None:
+    _, failures = portion(range(START, START + SEEDS // 200), "postgresql", state_database)
     if failures:
         pytest.fail("\n".join(failures), pytrace=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from glossi_sync import buckets
 from glossi_sync.spec import read_spec, remote_hashing, stores
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def test_the_pages_words_and_figures_are_the_programs() -> None:
     [said] = re.findall(r"the file (is no longer .*another)\.", PAGE)
     assert said == stores._ANOTHER
     assert (remote_hashing.WORTH_LISTING, stores.PIECE_BYTES) == (200, 512 * 1024)
-    for variables in stores._CREDENTIALS.values():
+    for variables in buckets.CREDENTIALS.values():
         assert all(name in PAGE for name in re.findall(r"[A-Z_]{9,}", variables))
 
 

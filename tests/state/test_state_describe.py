@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bucket_in_memory import bucket_state
 
 from glossi_sync.resources import Kind, Phase
 from glossi_sync.state import (
@@ -33,9 +34,15 @@ BIG = 2**63 - 1
 URL = "https://bucket.example/lamp.glb?X-Signature=abc"
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "postgresql", "bucket"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
-    state = open_state(tmp_path / "a.db", service="local") if request.param == "file" else MemoryState(service="local")
+    state: State = MemoryState(service="local")
+    if request.param == "file":
+        state = open_state(tmp_path / "a.db", service="local")
+    elif request.param == "postgresql":
+        state = open_state(request.getfixturevalue("state_url"), service="local")
+    elif request.param == "bucket":
+        state = bucket_state()
     yield state
     state.close()
 
@@ -120,7 +127,7 @@ def test_it_shows_all_but_the_secrets(state: State) -> None:
             }
         ],
         "strays": [{"kind": "project", "remoteId": "p-1", "reason": "in doubt", "at": 12.0}],
-        "downloads": [{"path": "lamp/web/Front View.png", "renderId": "j-1", "size": 123}],
+        "downloads": [{"path": "lamp/web/Front View.png", "renderId": "j-1", "size": 123, "sha256": None}],
         "runs": [
             {
                 "runId": "3",

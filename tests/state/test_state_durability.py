@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bucket_in_memory import bucket_state
 
 from glossi_sync.resources import Kind, Phase
 from glossi_sync.state import (
@@ -49,13 +50,19 @@ while True:
 """
 
 
+@pytest.fixture(params=["file", "postgresql"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a state may lie."""
+    where: str = str(tmp_path / "a.db") if request.param == "file" else request.getfixturevalue("state_url")
+    return where
+
+
 def thing(number: int) -> Object:
     return Object(number, Kind.MODEL, "d" * 64, Phase.READY)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_killed_writer_leaves_exactly_its_first_transactions(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+def test_a_killed_writer_leaves_exactly_its_first_transactions(path: str) -> None:
     chance = random.Random(2)
     acknowledged = -1
     for _ in range(6):
@@ -203,9 +210,15 @@ def test_a_quota_is_told_and_loses_nothing(tmp_path: Path) -> None:
         assert set(state.realised().objects) == set(range(int(count)))
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "postgresql", "bucket"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    state = open_state(tmp_path / "a.db", service="local") if request.param == "file" else MemoryState(service="local")
+    state: State = MemoryState(service="local")
+    if request.param == "file":
+        state = open_state(tmp_path / "a.db", service="local")
+    elif request.param == "postgresql":
+        state = open_state(request.getfixturevalue("state_url"), service="local")
+    elif request.param == "bucket":
+        state = bucket_state()
     yield state
     state.close()
 
@@ -266,9 +279,9 @@ def test_what_lies_beside_many_objects_is_found_in_pieces(state: State) -> None:
     assert state.inputs(range(-5, 1500)) == {number: {"number": number} for number in range(1201)}
 
 
-def test_a_file_name_that_is_no_text_costs_the_others_nothing(tmp_path: Path) -> None:
+def test_a_file_name_that_is_no_text_costs_the_others_nothing(path: str) -> None:
     stamp = FileStamp(1, 2, 3, "s", 4)
-    with closing(open_state(tmp_path / "a.db", service="local")) as state:
+    with closing(open_state(path, service="local")) as state:
         state.put_stamps({"/caf\udce9.glb": stamp, "/lamp.glb": stamp})
         assert state.stamps() == {"/lamp.glb": stamp}
 
@@ -294,16 +307,18 @@ def test_threads_may_write_and_read_at_once(state: State) -> None:
     assert state.serial == 100
 
 
-def test_a_closed_state_says_so(tmp_path: Path) -> None:
-    state = open_state(tmp_path / "a.db", service="local")
+def test_a_closed_state_says_so(path: str) -> None:
+    state = open_state(path, service="local")
     state.close()
     state.close()
-    with pytest.raises(StateError, match="Cannot operate on a closed database"):
+    with pytest.raises(StateError, match="Cannot operate on a closed database|it is closed already"):
         state.write([PutObject(thing(1))])
+    with pytest.raises(StateError, match="Cannot operate on a closed database|it is closed already"):
+        state.realised()
 
 
-def test_a_text_that_is_no_text_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with closing(open_state(tmp_path / "a.db", service="local")) as state:
+def test_a_text_that_is_no_text_is_refused_in_a_sentence(path: str) -> None:
+    with closing(open_state(path, service="local")) as state:
         with pytest.raises(StateError, match="not valid Unicode"):
             state.write([PutObject(Object(1, Kind.MODEL, "d", Phase.READY, label="\ud800"))])
         assert not state.realised().objects

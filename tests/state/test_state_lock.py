@@ -57,10 +57,10 @@ with state.lock(Holder(7, "glossi-sync apply", "ana", "build-7", os.getpid(), 0.
 
 
 @contextmanager
-def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
+def held_elsewhere(path: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the state and writes one object for each line it is sent."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
@@ -71,11 +71,33 @@ def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "postgresql"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
-    state = open_state(tmp_path / "a.db", service="local") if request.param == "file" else MemoryState(service="local")
+    state: State = MemoryState(service="local")
+    if request.param == "file":
+        state = open_state(tmp_path / "a.db", service="local")
+    elif request.param == "postgresql":
+        state = open_state(request.getfixturevalue("state_url"), service="local")
     yield state
     state.close()
+
+
+@pytest.fixture(params=["file", "postgresql"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a state may lie."""
+    where: str = str(tmp_path / "a.db") if request.param == "file" else request.getfixturevalue("state_url")
+    return where
+
+
+@contextmanager
+def lock_in_a_moment(state: State) -> Iterator[None]:
+    """The lock, as soon as it is free: a server needs a moment to notice that its client was killed."""
+    for _ in range(500):
+        if not state.holders():
+            break
+        time.sleep(0.02)
+    with state.lock(OTHER):
+        yield
 
 
 def test_who_comes_second_is_told_who_holds_it(state: State) -> None:
@@ -105,11 +127,11 @@ def test_a_run_that_fails_lets_go_and_its_error_is_its_own(state: State) -> None
         pass
 
 
-def test_a_run_that_closed_its_state_lets_go(tmp_path: Path) -> None:
-    state = open_state(tmp_path / "a.db", service="local")
+def test_a_run_that_closed_its_state_lets_go(path: str) -> None:
+    state = open_state(path, service="local")
     with state.lock(HOLDER):
         state.close()
-    other = open_state(tmp_path / "a.db", service="local")
+    other = open_state(path, service="local")
     with other.lock(OTHER):
         pass
     other.close()
@@ -135,8 +157,8 @@ def test_two_opened_states_of_one_file_exclude_each_other_under_any_name(tmp_pat
     other.close()
 
 
-def test_a_lock_that_cannot_be_written_down_is_not_kept(tmp_path: Path) -> None:
-    state = open_state(tmp_path / "a.db", service="local")
+def test_a_lock_that_cannot_be_written_down_is_not_kept(path: str) -> None:
+    state = open_state(path, service="local")
     unwritable = Holder(7, "glossi-sync apply", "ana\ud800", "build-7", 4711, 0.0)
     with pytest.raises(StateError, match="not valid Unicode"), state.lock(unwritable):
         pass
@@ -145,8 +167,7 @@ def test_a_lock_that_cannot_be_written_down_is_not_kept(tmp_path: Path) -> None:
     state.close()
 
 
-def test_while_an_apply_writes_others_read_and_put_their_stamps(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+def test_while_an_apply_writes_others_read_and_put_their_stamps(path: str) -> None:
     stamp = FileStamp(1, 2, 3, "s", 4)
     with held_elsewhere(path) as apply:
         assert apply.stdin is not None
@@ -167,25 +188,23 @@ def test_while_an_apply_writes_others_read_and_put_their_stamps(tmp_path: Path) 
         plan.close()
 
 
-def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+def test_the_lock_dies_with_its_process(path: str) -> None:
     state = open_state(path, service="local")
     with held_elsewhere(path) as apply:
         with pytest.raises(StateLocked), state.lock(OTHER):
             pass
         apply.kill()
         apply.wait()
-        with state.lock(OTHER):
+        with lock_in_a_moment(state):
             state.write([PutObject(Object(1, Kind.MODEL, "d", Phase.READY))])
     state.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_worker_that_outlives_a_killed_run_holds_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+def test_a_worker_that_outlives_a_killed_run_holds_nothing(path: str) -> None:
     state = open_state(path, service="local")
     run = subprocess.Popen(
-        [sys.executable, "-c", HOLD_AND_FORK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD_AND_FORK, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert run.stdout is not None
     assert run.stdin is not None
@@ -193,7 +212,7 @@ def test_a_worker_that_outlives_a_killed_run_holds_nothing(tmp_path: Path) -> No
         assert run.stdout.readline() == "forked\n"
         run.kill()
         run.wait()
-        with state.lock(OTHER):
+        with lock_in_a_moment(state):
             pass
     # The worker was there all the time: it ends, and says so, only when its input does.
     assert run.stdout.read() == "worker ends\n"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bucket_in_memory import Cupboard, MemoryObjects
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -18,7 +20,9 @@ from glossi_sync.state import (
     AddStray,
     Bind,
     Download,
+    DropDownload,
     FileStamp,
+    Holder,
     Intend,
     Intent,
     MemoryState,
@@ -38,10 +42,12 @@ from glossi_sync.state import (
     Subject,
     Unbind,
     Write,
+    bucket,
     open_state,
 )
 
-words = st.text(max_size=12)
+# PostgreSQL keeps no NUL; all else that is text.
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 maybe = st.none() | words
 times = st.floats(allow_nan=False, allow_infinity=False)
 numbers = st.integers(0, 2**63 - 1)
@@ -85,7 +91,8 @@ writes = st.one_of(
     st.builds(AddStray, st.builds(Stray, st.sampled_from(Kind), maybe, words, times)),
     st.builds(PutRun, st.builds(Run, st.integers(0, 3), words, times, st.none() | times, maybe, counts, counts)),
     st.builds(PutSecret, words, words),
-    st.builds(PutDownload, st.builds(Download, words, words, numbers)),
+    st.builds(PutDownload, st.builds(Download, words, words, numbers, maybe, st.none() | numbers)),
+    st.builds(DropDownload, words),
 )
 remote_stamps = st.builds(RemoteStamp, numbers, words, words)
 stamps = st.builds(FileStamp, numbers, st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**128), words, numbers)
@@ -95,6 +102,10 @@ TABLES = (
     *("objects", "inputs", "urls", "files", "bindings"),
     *("intents", "outcomes", "runs", "bound_after", "strays", "secrets", "downloads", "stamps", "remote_stamps"),
 )
+
+
+def no_beat(*_: object) -> Callable[[], None]:
+    return lambda: None
 
 
 class Model:
@@ -148,11 +159,13 @@ def fold(tables: dict[str, dict[Any, Any]], write: Write) -> bool:
             tables["secrets"][name] = sealed
         case PutDownload(download):
             tables["downloads"][download.path] = download
+        case DropDownload(path):
+            tables["downloads"].pop(path, None)
     return True
 
 
 class Backends(RuleBasedStateMachine):
-    """The model, a state in memory and a state in a file live through the same history."""
+    """The model, a state in memory, one in a file and one in a bucket live through the same history."""
 
     @initialize()
     def begin(self) -> None:
@@ -162,6 +175,18 @@ class Backends(RuleBasedStateMachine):
         self.file: State = open_state(self.path, service="local")
         self.memory: State = MemoryState(service="local")
         self.lineage = self.file.lineage
+        self.cupboard = Cupboard()
+        self.stamps = MemoryState(service="local")
+        bucket.create(MemoryObjects(self.cupboard), service="local")
+        self.bucket: State = self.open_bucket()
+        self.bucket_lineage = self.bucket.lineage
+
+    def open_bucket(self) -> State:
+        return bucket.BucketState(MemoryObjects(self.cupboard), service="local", stamps=self.stamps, beat=no_beat)
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        return (self.file, self.memory, self.bucket)
 
     def teardown(self) -> None:
         self.file.close()
@@ -170,7 +195,7 @@ class Backends(RuleBasedStateMachine):
     @rule(many=st.lists(writes, max_size=6))
     def write(self, many: list[Write]) -> None:
         accepted = self.model.write(many)
-        for state in (self.file, self.memory):
+        for state in self.states:
             if accepted:
                 state.write(many)
             else:
@@ -180,20 +205,30 @@ class Backends(RuleBasedStateMachine):
     @rule(many=st.dictionaries(words, stamps, max_size=3))
     def put_stamps(self, many: dict[str, FileStamp]) -> None:
         self.model.tables["stamps"].update(many)
-        self.file.put_stamps(many)
-        self.memory.put_stamps(many)
+        for state in self.states:
+            state.put_stamps(many)
 
     @rule(many=st.dictionaries(words, remote_stamps, max_size=3))
     def put_remote_stamps(self, many: dict[str, RemoteStamp]) -> None:
         self.model.tables["remote_stamps"].update(many)
-        self.file.put_remote_stamps(many)
-        self.memory.put_remote_stamps(many)
+        for state in self.states:
+            state.put_remote_stamps(many)
 
     @rule(create=st.booleans())
     def reopen(self, create: bool) -> None:
         self.file.close()
         self.file = open_state(self.path, service="local", create=create)
         assert self.file.lineage == self.lineage
+        self.bucket.close()
+        self.bucket = self.open_bucket()
+        assert self.bucket.lineage == self.bucket_lineage
+
+    @rule()
+    def run(self) -> None:
+        """A bucket's journal becomes a snapshot when a run ends."""
+        with self.bucket.lock(Holder(1, "glossi-sync apply", "ana", "laptop", 1, 0.0)):
+            pass
+        assert len([name for name in self.cupboard.things if name.startswith("journal/")]) == 0
 
     @invariant()
     def the_same_is_remembered(self) -> None:
@@ -205,7 +240,7 @@ class Backends(RuleBasedStateMachine):
             tuple(sorted(doubtful, key=lambda intent: (intent.at, intent.call_id))),
         )
         everything = [*tables["objects"], 2**62 + 1]
-        for state in (self.file, self.memory):
+        for state in self.states:
             assert state.realised() == realised
             assert state.serial == self.model.serial
             assert state.inputs(everything) == tables["inputs"]

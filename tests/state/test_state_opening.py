@@ -353,10 +353,10 @@ def test_a_folder_or_another_file_in_its_place_is_refused(tmp_path: Path) -> Non
     assert "its path is too long" in refusal(tmp_path / ("x" * 300))
 
 
-def test_a_url_is_refused_without_telling_its_password() -> None:
+def test_a_url_of_a_kind_that_is_not_known_is_refused_without_telling_its_password() -> None:
     with pytest.raises(StateError) as caught:
-        open_state("postgresql://ana:hunter2@db/glossi", service="local")
-    assert "postgresql://ana@db/glossi" in str(caught.value)
+        open_state("mysql://ana:hunter2@db/glossi", service="local")
+    assert "the state mysql://… is of a kind that is not known" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 

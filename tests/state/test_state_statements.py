@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import get_args
 
 import pytest
@@ -39,6 +40,18 @@ def test_a_select_of_many_has_a_mark_for_each() -> None:
         assert select(3).endswith("IN (?, ?, ?)")
 
 
+def test_a_whole_state_is_every_column_of_every_table() -> None:
+    connection = sqlite3.connect(":memory:")
+    for statement in (one for migration in statements.MIGRATIONS for one in migration):
+        connection.execute(statement)
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    columns = {name: {row[1] for row in connection.execute(f"PRAGMA table_info({name})")} for name in names}
+    # The state's own row is set apart; who holds the lock, and what is known of files, is no part of it.
+    assert columns.pop("meta") == {"singleton", "schema_version", "lineage", "serial", "service", "created"}
+    del columns["holders"], columns["files"], columns["remote_files"]
+    assert columns == {name: set(told) for name, told in statements.TABLES.items()}
+
+
 def test_every_write_is_a_named_one() -> None:
     assert {write.__name__ for write in get_args(Write)} == {
         "PutObject",
@@ -50,4 +63,5 @@ def test_every_write_is_a_named_one() -> None:
         "PutRun",
         "PutSecret",
         "PutDownload",
+        "DropDownload",
     }

