@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glossi_sync.cli import exits
+from glossi_sync.cli import event_loop, exits
 from glossi_sync.cli.completing import bound_addresses
 from glossi_sync.cli.errors import fail
 from glossi_sync.cli.options import format_option, output_options, service_options, spec_option
@@ -89,7 +88,7 @@ def command(
                 return fetches, home, prunable
 
         with _alone(session, dry_run=dry_run):
-            fetches, home, prunable = asyncio.run(bring())
+            fetches, home, prunable = event_loop.run(bring())
             if dry_run:
                 click.echo("\n".join(downloading.due_lines(fetches, prunable, form)))
                 return

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
 
 import click
 
-from glossi_sync.cli import exits
+from glossi_sync.cli import event_loop, exits
 from glossi_sync.cli.options import format_option, output_options, service_options, spec_option
 
 
@@ -52,7 +51,7 @@ def command(
                     pending=sum(1 for _ in surveyed.plan.acting()),
                 )
 
-        found = asyncio.run(look())
+        found = event_loop.run(look())
         service_name = session.service_name
     if form == "json":
         click.echo(json.dumps(drift_document(found, service_name), indent=2, ensure_ascii=False))

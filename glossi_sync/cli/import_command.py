@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glossi_sync.cli import event_loop
 from glossi_sync.cli.options import format_option, output_options, service_options, spec_option
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def command(
                 known = await look(service, file.ids)
             return decide_import(file.ids, surveyed.desired, surveyed.realised, known, replace=replace)
 
-        imports = asyncio.run(decide())
+        imports = event_loop.run(decide())
         if imports.complaints:
             raise file.complain(imports.complaints)
         if imports.imports and not dry_run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glossi_sync.cli import exits
+from glossi_sync.cli import event_loop, exits
 from glossi_sync.cli.options import (
     format_option,
     output_options,
@@ -86,7 +85,7 @@ def command(
                     scope=options.scope,
                 )
 
-        surveyed = asyncio.run(look())
+        surveyed = event_loop.run(look())
         kept = out is not None or form == "json"
         made = session.made(surveyed, options, spec_path, endpoint) if kept else None
         previews = None

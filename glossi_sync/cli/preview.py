@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from glossi_sync.applying import (
     plan_downloads,
     source_of,
 )
+from glossi_sync.cli import event_loop
 from glossi_sync.errors import UserError
 from glossi_sync.planning import Observed, Policy, Sketch, Survey, plan, projects_to_draw, sketch
 from glossi_sync.reporting import Preview, Previews, drawing
@@ -74,7 +74,7 @@ def draw_previews(
                 with drawing(console, len(drawn.renders)) as emit:
                     return Previews(where, tuple(await _draw(drawn, service, spec, hashed, to, emit)), drawn.left_out)
 
-        return asyncio.run(draw())
+        return event_loop.run(draw())
 
 
 async def _draw(drawn: Sketch, service: Glossi, spec: Spec, hashed: Hashed, to: Path, emit: Emit) -> list[Preview]:

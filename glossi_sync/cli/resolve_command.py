@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from random import SystemRandom
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glossi_sync.cli import event_loop
 from glossi_sync.cli.completing import bound_addresses
 from glossi_sync.cli.options import output_options, service_options, spec_option
 
@@ -59,7 +59,7 @@ def command(
                     return again(address, surveyed, clock=time.time, rng=rng)
                 return await adopt(address, job_id, surveyed, service, clock=time.time, rng=rng)
 
-        session.state.write(asyncio.run(look()))
+        session.state.write(event_loop.run(look()))
     if job_id is None:
         click.echo(f"{address}: the next apply starts it.")
     else:

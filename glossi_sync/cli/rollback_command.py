@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from random import SystemRandom
 
 import click
 
+from glossi_sync.cli import event_loop
 from glossi_sync.cli.errors import fail
 from glossi_sync.cli.options import output_options, service_options, spec_option
 from glossi_sync.cli.runs import named_run
@@ -71,4 +71,4 @@ def command(
                 with tell.progress(plan) as emit:
                     return (await fetch_home(session, desired, service, emit)).fetched
 
-        click.echo(f"Files brought home: {asyncio.run(bring())}.")
+        click.echo(f"Files brought home: {event_loop.run(bring())}.")

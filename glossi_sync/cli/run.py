@@ -13,6 +13,7 @@ from random import SystemRandom
 
 from glossi_sync.applying import Applied, Emit, Home, Setup, Stop, Stopped, apply, model_files, new_id
 from glossi_sync.applying.events import Stopping
+from glossi_sync.cli import event_loop
 from glossi_sync.cli.errors import sentence_of
 from glossi_sync.cli.session import Session, connect, fetch_home, holder, open_session
 from glossi_sync.errors import UserError
@@ -142,7 +143,7 @@ def run_once(
                 tell.end(applied, home, time.monotonic() - began)
                 return Ran(surveyed.plan, applied, home, stop.time_is_up, service.calls)
 
-        ran = asyncio.run(run())
+        ran = event_loop.run(run())
         afterwards(session)
         return ran
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glossi_sync.cli import event_loop
 from glossi_sync.cli.options import format_option, output_options, refresh_option, service_options, spec_option
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def command(
                 async with connect(session.spec, verbose=verbose) as service:
                     return await session.survey(models, service, refresh=Refresh(refresh))
 
-            bound = asyncio.run(look()).status()
+            bound = event_loop.run(look()).status()
     rows = status_rows(bound, time.time())
     if form == "json":
         click.echo(json.dumps(status_document(rows), indent=2, ensure_ascii=False))

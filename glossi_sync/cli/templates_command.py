@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from glossi_sync.cli import event_loop
 from glossi_sync.cli.options import format_option, output_options, service_options, spec_option
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def command(
         async with connect(spec, verbose=verbose) as service:
             return await service.templates(public=only != "workspace", internal=only != "public")
 
-    templates = asyncio.run(ask())
+    templates = event_loop.run(ask())
     if form == "json":
         document = [
             {"templateId": one.template_id, "name": one.name, "description": one.description} for one in templates
