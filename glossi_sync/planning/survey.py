@@ -11,7 +11,7 @@ from glossi_sync.planning.explain import explain
 from glossi_sync.planning.forecast import Cameras, Memory, forecast
 from glossi_sync.planning.observe import Observed, Refresh, ask, observe
 from glossi_sync.planning.part import Part, narrow, part_of
-from glossi_sync.planning.scope import WHOLE, Scope, matching, with_children
+from glossi_sync.planning.scope import WHOLE, Scope, UnknownAddress, matching, with_children
 from glossi_sync.planning.settling import Settlement, has_starts_in_doubt, settle_held
 from glossi_sync.resources import Model, Template, UnresolvedTemplate, resolve_template
 from glossi_sync.service import Glossi
@@ -59,7 +59,7 @@ async def survey(
     ``cameras`` those of templates that are known otherwise than from finished renders. Changes nothing anywhere.
 
     Raises:
-        UnknownAddress: the scope names an address that there is not.
+        UnknownAddress: the scope names an address that there is not, or replaces none of its targets.
         UnresolvedTemplate: a template binding matches none or several of the service's templates.
         ServiceError: the service could not be asked.
         StateError: the state could not be read.
@@ -68,7 +68,7 @@ async def survey(
     serial = state.serial  # before the rest is read: what moves meanwhile must show
     realised = state.realised()
     part = part_of(scope, desired, realised)
-    anew = with_children(matching(scope.anew, desired, "--replace"), desired)
+    anew = _anew(scope, desired, part)
     settlement = _settle(state, desired, realised, part, clock())
     if settlement is not None:
         realised = settlement.realised
@@ -94,6 +94,16 @@ async def survey(
     memory = Memory(state.inputs, state.files, state.runs, cameras)
     told = replace(explained, forecast=forecast(explained, desired, realised, memory))
     return Survey(told, desired, realised, part.desired)
+
+
+def _anew(scope: Scope, desired: Mapping[str, Desired], part: Part) -> set[str]:
+    """What is to be made anew, with all that is made from it."""
+    anew = with_children(matching(scope.anew, desired, "--replace"), desired)
+    if scope.targets and scope.shard is None and anew and anew.isdisjoint(part.desired):
+        raise UnknownAddress(
+            f"--replace {', '.join(scope.anew)}: nothing of this is among the targets; name it with --target as well"
+        )
+    return anew
 
 
 def _settle(

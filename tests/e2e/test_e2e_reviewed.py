@@ -96,6 +96,15 @@ def test_a_plan_is_of_one_state_and_no_other_is_made_for_it(made: Shop, asked: C
     assert asked(made, "apply", "plan.json") == asked(made, "apply", "plan.json")
 
 
+def test_what_is_to_be_made_anew_outside_of_the_targets_is_no_silent_nothing(
+    made: Shop, asked: Callable[..., str]
+) -> None:
+    here, elsewhere = "render.lamp/film", "model.oak"
+    refused = asked(made, "plan", "--replace", elsewhere, "--target", here, code=1)
+    assert f"--replace {elsewhere}: nothing of this is among the targets" in refused
+    assert "1 to recreate" in asked(made, "plan", "--replace", here, "--target", here)
+
+
 def test_what_the_guard_refuses_is_applied_where_the_plan_was_allowed_to(made: Shop, asked: Callable[..., str]) -> None:
     made.spec["projects"] = {}
     made.save()
