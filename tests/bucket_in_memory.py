@@ -12,8 +12,8 @@ from itertools import count
 from threading import RLock
 
 from glossi_sync.state import MemoryState
-from glossi_sync.state.bucket import BucketState, create
-from glossi_sync.state.bucket_objects import Found, Tag
+from glossi_sync.state.bucket.bucket_state import BucketState, create
+from glossi_sync.state.bucket.objects import Found, Tag
 
 Told = Callable[[str, str], None]
 

@@ -107,7 +107,7 @@ def _open_url(url: str, *, service: str, create: bool) -> State:
         return _open_postgres(postgres_url.read_url(url), service=service, create=create)
     if scheme in BUCKETS:
         # Imported here because few states lie there.
-        from glossi_sync.state.bucket_opening import open_bucket  # noqa: PLC0415
+        from glossi_sync.state.bucket.opening import open_bucket  # noqa: PLC0415
 
         return open_bucket(url, service=service, create_it=create)
     raise StateError(

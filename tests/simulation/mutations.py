@@ -23,9 +23,10 @@ from glossi_sync.resources.model import CONFIRM, RECORD, UPLOAD
 from glossi_sync.resources.render import START
 from glossi_sync.service import ServiceError, UploadExpired, client, retrying, uploads
 from glossi_sync.service.calls import START_RENDERS
-from glossi_sync.state import AddStray, Intend, MemoryState, PutObject, Settle, SqlState, Unbind, bucket_lease
-from glossi_sync.state.bucket import BucketState
-from glossi_sync.state.bucket_lease import Lease
+from glossi_sync.state import AddStray, Intend, MemoryState, PutObject, Settle, SqlState, Unbind
+from glossi_sync.state.bucket import lease as bucket_lease
+from glossi_sync.state.bucket.bucket_state import BucketState
+from glossi_sync.state.bucket.lease import Lease
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 

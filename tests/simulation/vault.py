@@ -19,8 +19,8 @@ from simulation.process import BUCKET_ANSWER, BUCKET_REQUEST, Process, ProcessDi
 
 from glossi_sync.resources import Shard
 from glossi_sync.state import Holder, MemoryState, Received, State, StateError, Write, bucket, open_state
-from glossi_sync.state.bucket_lease import LEASE_SECONDS, MARGIN_SECONDS
-from glossi_sync.state.bucket_objects import Unreachable
+from glossi_sync.state.bucket.lease import LEASE_SECONDS, MARGIN_SECONDS
+from glossi_sync.state.bucket.objects import Unreachable
 
 SERVICE = "https://studio.test"
 

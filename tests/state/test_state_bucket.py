@@ -33,10 +33,10 @@ from glossi_sync.state import (
     StateLocked,
     bucket,
 )
-from glossi_sync.state.bucket import BucketState, create
-from glossi_sync.state.bucket_lease import LEASE_SECONDS, MARGIN_SECONDS
-from glossi_sync.state.bucket_objects import Tag, Unreachable
-from glossi_sync.state.bucket_wire import (
+from glossi_sync.state.bucket.bucket_state import BucketState, create
+from glossi_sync.state.bucket.lease import LEASE_SECONDS, MARGIN_SECONDS
+from glossi_sync.state.bucket.objects import Tag, Unreachable
+from glossi_sync.state.bucket.wire import (
     Entry,
     Position,
     Snapshot,

@@ -31,8 +31,8 @@ from glossi_sync.state import (
     check,
     open_state,
 )
-from glossi_sync.state.bucket import BucketState
-from glossi_sync.state.bucket_objects import BucketObjects
+from glossi_sync.state.bucket.bucket_state import BucketState
+from glossi_sync.state.bucket.objects import BucketObjects
 from glossi_sync.state.memory import MemoryState
 
 ANA = Holder(7, "glossi-sync apply", "ana", "build-7", 4711, 1e9)

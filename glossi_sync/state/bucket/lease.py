@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from threading import Event, Lock, Thread
 
-from glossi_sync.state.bucket_objects import Objects, Tag, Unreachable
-from glossi_sync.state.bucket_wire import LockNote, Malformed, Newer, read_lock, write_lock
+from glossi_sync.state.bucket.objects import Objects, Tag, Unreachable
+from glossi_sync.state.bucket.wire import LockNote, Malformed, Newer, read_lock, write_lock
 from glossi_sync.state.lock import told
 from glossi_sync.state.objects import Holder
 from glossi_sync.state.store import StateError, StateLocked

@@ -14,8 +14,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from glossi_sync.state.bucket_objects import Objects
-from glossi_sync.state.bucket_wire import Malformed, read_event, write_event
+from glossi_sync.state.bucket.objects import Objects
+from glossi_sync.state.bucket.wire import Malformed, read_event, write_event
 from glossi_sync.state.objects import Received
 
 _EVENTS = "events"

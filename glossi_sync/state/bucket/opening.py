@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from glossi_sync.state.bucket import Absent, BucketState, create
-from glossi_sync.state.bucket_objects import BucketObjects
+from glossi_sync.state.bucket.bucket_state import Absent, BucketState, create
+from glossi_sync.state.bucket.objects import BucketObjects
 from glossi_sync.state.machine import machine_stamps
 from glossi_sync.state.memory import MemoryState
 from glossi_sync.state.store import State

@@ -1,6 +1,6 @@
 """The state in a bucket: a snapshot, the journal of what was written since, and a lock; for runners that share no disk.
 
-    lock                              who holds it, for how long (``bucket_lease``)
+    lock                              who holds it, for how long (``lease``)
     snapshot                          the whole state, as it was after one entry of the journal
     journal/<epoch>-<number>          one transaction each: its writes, and which entry it comes after
     events/<number>, deliveries/<digest>, newest-event     what a webhook's receiver has kept
@@ -49,8 +49,8 @@ from typing import Any
 
 from glossi_sync.collecting import uncollected
 from glossi_sync.resources import Shard
-from glossi_sync.state import bucket_events
-from glossi_sync.state.bucket_lease import (
+from glossi_sync.state.bucket import events as kept_events
+from glossi_sync.state.bucket.lease import (
     LEASE_SECONDS,
     LOCK,
     RENEWALS,
@@ -62,8 +62,8 @@ from glossi_sync.state.bucket_lease import (
     seconds_left,
     take,
 )
-from glossi_sync.state.bucket_objects import LARGE, Objects, Tag, Unreachable, no_conditions
-from glossi_sync.state.bucket_wire import (
+from glossi_sync.state.bucket.objects import LARGE, Objects, Tag, Unreachable, no_conditions
+from glossi_sync.state.bucket.wire import (
     JOURNAL,
     Entry,
     Malformed,
@@ -461,21 +461,21 @@ class BucketState:
             lease.ensure()
             self._put_snapshot(lease, image)
             self._image = image
-            bucket_events.replace_all(self._objects, document.events)
+            kept_events.replace_all(self._objects, document.events)
 
     # --- events ------------------------------------------------------------------------------------------------------
 
     def put_event(self, event: Received) -> bool:
         with self._explained("written"):
-            return bucket_events.put(self._objects, event)
+            return kept_events.put(self._objects, event)
 
     def heard(self) -> int:
         with self._explained("read"):
-            return bucket_events.newest(self._objects)
+            return kept_events.newest(self._objects)
 
     def events(self, after: int) -> Sequence[Received]:
         with self._explained("read"):
-            return bucket_events.read(self._objects, after)
+            return kept_events.read(self._objects, after)
 
     # --- this machine's ----------------------------------------------------------------------------------------------
 
