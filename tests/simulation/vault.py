@@ -18,7 +18,8 @@ from simulation.invariants import Broken, one_holder
 from simulation.process import BUCKET_ANSWER, BUCKET_REQUEST, Process, ProcessDied
 
 from glossi_sync.resources import Shard
-from glossi_sync.state import Holder, MemoryState, Received, State, StateError, Write, bucket, open_state
+from glossi_sync.state import Holder, MemoryState, Received, State, StateError, Write, open_state
+from glossi_sync.state.bucket import bucket_state as bucket
 from glossi_sync.state.bucket.lease import LEASE_SECONDS, MARGIN_SECONDS
 from glossi_sync.state.bucket.objects import Unreachable
 

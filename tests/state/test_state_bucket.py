@@ -31,8 +31,8 @@ from glossi_sync.state import (
     Run,
     StateError,
     StateLocked,
-    bucket,
 )
+from glossi_sync.state.bucket import bucket_state as bucket
 from glossi_sync.state.bucket.bucket_state import BucketState, create
 from glossi_sync.state.bucket.lease import LEASE_SECONDS, MARGIN_SECONDS
 from glossi_sync.state.bucket.objects import Tag, Unreachable

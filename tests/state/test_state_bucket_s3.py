@@ -41,7 +41,8 @@ BO = Holder(8, "glossi-sync apply --yes", "bo", "laptop", 99, 1e9)
 WRITER = """
 import os, sys, time
 from glossi_sync.resources import Kind, Phase
-from glossi_sync.state import Bind, Holder, Object, PutObject, bucket, open_state
+from glossi_sync.state import Bind, Holder, Object, PutObject, open_state
+from glossi_sync.state.bucket import bucket_state as bucket
 bucket.FEWEST_ENTRIES = bucket.MOST_ENTRIES = 7
 state = open_state(sys.argv[1], service="local")
 with state.lock(Holder(7, "glossi-sync apply", "ana", "build-7", os.getpid(), time.time())):

@@ -13,7 +13,8 @@ from bucket_in_memory import Cupboard, MemoryObjects
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glossi_sync.state import Holder, MemoryState, Received, State, StateError, bucket, open_state
+from glossi_sync.state import Holder, MemoryState, Received, State, StateError, open_state
+from glossi_sync.state.bucket import bucket_state as bucket
 
 SERVICE = "https://studio.test"
 

@@ -42,9 +42,9 @@ from glossi_sync.state import (
     Subject,
     Unbind,
     Write,
-    bucket,
     open_state,
 )
+from glossi_sync.state.bucket import bucket_state as bucket
 
 # PostgreSQL keeps no NUL; all else that is text.
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
