@@ -343,6 +343,9 @@ class PostgresDatabase:
     def _connect(self) -> Connection:
         with self._explained("opened"):
             connection = psycopg.connect(**{**_CONNECTING, **self._place.parameters}, autocommit=True)  # type: ignore[arg-type]
+            # No statement is prepared unasked: one whose preparation was in a pipeline that the server gave up is
+            # prepared for psycopg, and not for the server, which then refuses it for as long as the connection lives.
+            connection.prepare_threshold = None
             connection.execute(
                 "SELECT set_config(name, setting, false) FROM unnest(%s::text[], %s::text[]) AS wanted (name, setting)"
                 " WHERE name IN (SELECT name FROM pg_settings)",

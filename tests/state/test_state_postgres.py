@@ -21,6 +21,7 @@ from test_state_model import Backends, Model
 
 from glossi_sync.resources import Kind, Phase, Shard
 from glossi_sync.state import (
+    AddStray,
     Bind,
     FileStamp,
     Holder,
@@ -36,6 +37,7 @@ from glossi_sync.state import (
     State,
     StateError,
     StateLocked,
+    Stray,
     Write,
     key_file_of,
     location_of,
@@ -573,6 +575,17 @@ def test_a_refused_write_in_the_middle_leaves_the_connection_of_use(state_url: s
         state.write([*WRITES, Intend(intent), Settle(5, "done", 2.0)])
         assert state.serial == 1
         assert state.holders() == [HOLDER]
+
+
+def test_a_refused_write_is_forgotten_however_often_its_statements_were_run(state_url: str) -> None:
+    """A driver that prepares statements behind our back would think of this one as prepared, and the server not."""
+    with opened(made(state_url)) as state:
+        state.write([Intend(Intent(1, 1, "record", "POST /models", (), 0.0))])
+        for number in range(2, 15):
+            with pytest.raises(StateError):
+                state.write([AddStray(Stray(Kind.MODEL, None, "late", 0.0)), Intend(Intent(1, 1, "a", "b", (), 0.0))])
+            state.write([AddStray(Stray(Kind.MODEL, None, f"{number}", 0.0))])
+        assert len(state.strays()) == 13
 
 
 def test_it_reads_hundreds_of_thousands_in_one_flight(state_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
