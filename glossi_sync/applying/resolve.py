@@ -90,6 +90,9 @@ def _doubts(address: str, surveyed: Survey) -> Sequence[tuple[Intent, Subject]]:
             if intent.step == START.name:
                 found += [(intent, subject) for subject in intent.subjects if subject.address == address]
     if not found:
+        told = [change.note for change in surveyed.plan.changes if change.address == address and surveyed.plan.settled]
+        if told and told[0] is not None:
+            raise NotInDoubt(f"{address} is not in doubt any more: {told[0]}; the next apply goes on with it")
         raise NotInDoubt(f"no call for {address} is in doubt; `glossi-sync plan` shows what is held")
     return found
 

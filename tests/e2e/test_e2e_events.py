@@ -55,6 +55,8 @@ def test_a_render_in_doubt_is_settled_by_the_event_that_tells_of_it(
     [(job,)] = studio.rows("SELECT job_id FROM render_jobs ORDER BY created_at DESC LIMIT 1")
     assert change["action"] == "resume"
     assert change["note"] == f"its start was in doubt; a webhook event says that it is job {job}"
+    late = shop.run("resolve", "render.lamp1/web", "--again", code=1).err
+    assert "is not in doubt any more" in late and job in late, "who comes to settle it by hand is told"
     applied = shop.applied()
     assert applied.summary["converged"]
     assert applied.arrived == {}, "nothing was asked for again"
