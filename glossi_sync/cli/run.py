@@ -103,7 +103,9 @@ def run_once(
         )
 
         async def run() -> Ran:
-            async with connect(spec, verbose=wishes.verbose, parallelism=wishes.parallelism) as service:
+            async with connect(
+                spec, verbose=wishes.verbose, parallelism=wishes.parallelism, holding=session.state
+            ) as service:
                 surveyed = await session.survey(
                     hashed.models, service, policy=policy, refresh=Refresh(wishes.refresh), scope=wishes.scope
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 import socket
@@ -10,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Container, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -245,26 +247,32 @@ def open_session(
 
 
 @asynccontextmanager
-async def connect(spec: Spec, *, verbose: bool = False, parallelism: int | None = None) -> AsyncIterator[Glossi]:
+async def connect(
+    spec: Spec, *, verbose: bool = False, parallelism: int | None = None, holding: State | None = None
+) -> AsyncIterator[Glossi]:
     """The client of the spec's service; for ``local`` the embedded studio is started, or joined where it runs.
 
-    ``parallelism`` bounds the calls, and the uploads and downloads, that are under way at a time.
+    ``parallelism`` bounds the calls, and the uploads and downloads, that are under way at a time; ``holding`` is the
+    state whose lock is held, for calls that change something.
 
     Raises:
         UserError: the studio cannot be started, or the endpoint or key cannot be used.
     """
     observe = _tell if verbose else None
+    assure = None if holding is None else partial(asyncio.to_thread, holding.assure_lock)
     pace = Pace() if parallelism is None else Pace(start=min(Pace().start, parallelism), ceiling=parallelism)
     if spec.service.endpoint != LOCAL:
         async with Glossi(
-            spec.service.endpoint, spec.service.api_key, observe=observe, pace=pace, transfers=pace
+            spec.service.endpoint, spec.service.api_key, observe=observe, assure=assure, pace=pace, transfers=pace
         ) as service:
             yield service
         return
     from glossi_sync.studio.embedded import EmbeddedStudio  # noqa: PLC0415
 
     with EmbeddedStudio(spec.folder / "state" / "studio") as studio:
-        async with Glossi(studio.url, studio.api_key, observe=observe, pace=pace, transfers=pace) as service:
+        async with Glossi(
+            studio.url, studio.api_key, observe=observe, assure=assure, pace=pace, transfers=pace
+        ) as service:
             yield service
 
 

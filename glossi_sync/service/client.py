@@ -50,7 +50,7 @@ from glossi_sync.service.calls import Call
 from glossi_sync.service.downloads import download
 from glossi_sync.service.endpoint import Endpoint, origin_of, quoted_path
 from glossi_sync.service.errors import InvalidKey, NotFound, ReadFailed, Refused
-from glossi_sync.service.exchange import Exchange, Observe, Timeouts
+from glossi_sync.service.exchange import Assure, Exchange, Observe, Timeouts
 from glossi_sync.service.pacing import Pace
 from glossi_sync.service.parts import Downloaded
 from glossi_sync.service.retrying import Patience
@@ -84,6 +84,9 @@ class Glossi:
         rng: where the retries' jitter comes from.
         wall_clock: Unix time, for a Retry-After that is a date. All else goes by the event loop's time.
         observe: told of every request that was sent.
+        assure: awaited before a call that must not be made twice is sent late: more than a second after it was decided
+            on (it had to wait its turn, is asked again, or the process was paused). What it raises ends the call, which
+            then was not sent.
         run_blocking: runs reading and writing of files off the event loop.
 
     Raises:
@@ -103,6 +106,7 @@ class Glossi:
         rng: Random | None = None,
         wall_clock: Callable[[], float] = time.time,
         observe: Observe | None = None,
+        assure: Assure | None = None,
         run_blocking: RunBlocking = asyncio.to_thread,
     ) -> None:
         self.endpoint = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
@@ -120,6 +124,7 @@ class Glossi:
             rng=rng or Random(),  # noqa: S311  jitter, no secret
             wall_clock=wall_clock,
             observe=observe,
+            assure=assure,
         )
 
     @property

@@ -34,6 +34,12 @@ T = TypeVar("T")
 Observe = Callable[[str, int | None, float], None]
 """Told of each request that was sent: the call's name, the status (None without an answer), seconds."""
 
+Assure = Callable[[], Awaitable[None]]
+"""Awaited before a call that must not be made twice is sent late; it raises where it must not be sent any more."""
+
+LATE: Final = 1.0
+"""Seconds after which a call that was decided on is late: somebody else may have taken over what it belongs to."""
+
 _QUERY: Final = re.compile(r"\?[^\s\"'<>]*")
 _PROXIED: Final = frozenset({"http", "https", "all"})
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -91,6 +97,7 @@ class Exchange:
         rng: Random,
         wall_clock: Callable[[], float],
         observe: Observe | None,
+        assure: Assure | None,
     ) -> None:
         self.calls: Counter[str] = Counter()
         self._patience = patience
@@ -98,6 +105,7 @@ class Exchange:
         self._sorter = Sorter(secret, wall_clock)
         self._paces: dict[Lane, Pace] = {"calls": pace, "transfers": transfers}
         self._observe = observe
+        self._assure = assure
         self._origins: dict[str, _Origin] = {}
         for name in ("httpx", "httpcore.http11"):
             logging.getLogger(name).addFilter(_without_queries)
@@ -142,16 +150,17 @@ class Exchange:
 
     async def persist(self, asking: Asking, consume: Callable[[httpx.Response], Awaitable[T]]) -> T:
         """As ``ask``, with the response itself, its body not yet read."""
+        decided = asyncio.get_running_loop().time()
         return await ask_again(
-            lambda: self._once(asking, consume),
+            lambda: self._once(asking, consume, decided),
             call=asking.call,
             patience=self._patience,
             reached=lambda: self._origin(asking.url).reached,
             rng=self._rng,
         )
 
-    async def _once(self, asking: Asking, consume: Callable[[httpx.Response], Awaitable[T]]) -> T:
-        """Send one request, when the origin's governor lets it go."""
+    async def _once(self, asking: Asking, consume: Callable[[httpx.Response], Awaitable[T]], decided: float) -> T:
+        """Send one request, when the origin's governor lets it go; it was ``decided`` on at that time of the loop."""
         origin = self._origin(asking.url)
         governor = origin.lanes[asking.lane]
         try:
@@ -164,6 +173,11 @@ class Exchange:
         result: list[T] = []
         started = loop.time()
         try:
+            once_only = asking.call.mutates and not asking.call.repeatable
+            if self._assure is not None and once_only and started - decided > LATE:
+                outcome.sent = False
+                await self._assure()
+                outcome.sent = True
             await self._send(asking, consume, outcome, result)
             if outcome.in_good_order:
                 governor.grow()

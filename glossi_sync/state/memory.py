@@ -197,6 +197,9 @@ class MemoryState:
         holder = self._holder
         return () if holder is None else (holder,)
 
+    def assure_lock(self) -> None:
+        """It goes with its process, and cannot be lost before."""
+
     def break_lock(self) -> Sequence[Holder]:
         if holders := self.holders():
             raise unbreakable(self.location, holders[0])

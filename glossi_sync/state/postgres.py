@@ -304,6 +304,11 @@ class PostgresDatabase:
         )
         return {pid for (pid,) in found}
 
+    def assure_lock(self) -> None:
+        if self._held is not None:
+            with self._writing("written") as connection:
+                connection.execute("SELECT 1")
+
     def break_lock(self) -> Sequence[Holder]:
         """End the server's side of the holders' connections: their locks go at once, and what they would write fails.
 

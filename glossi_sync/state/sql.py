@@ -88,6 +88,8 @@ class Database(Protocol):
 
     def holders(self) -> Sequence[Holder]: ...
 
+    def assure_lock(self) -> None: ...
+
     def break_lock(self) -> Sequence[Holder]: ...
 
     def damage(self) -> Sequence[str]: ...
@@ -169,6 +171,9 @@ class SqlState:
 
     def holders(self) -> Sequence[Holder]:
         return self._database.holders()
+
+    def assure_lock(self) -> None:
+        self._database.assure_lock()
 
     def break_lock(self) -> Sequence[Holder]:
         return self._database.break_lock()

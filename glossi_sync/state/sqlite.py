@@ -145,6 +145,9 @@ class SqliteDatabase:
             return ()
         return (holder,)
 
+    def assure_lock(self) -> None:
+        """It goes with its process, and cannot be lost before."""
+
     def break_lock(self) -> Sequence[Holder]:
         if holders := self.holders():
             raise unbreakable(self.location, holders[0])

@@ -93,6 +93,14 @@ class State(Protocol):
         """Who holds it now, oldest first; nobody, one run, or several shards."""
         ...
 
+    def assure_lock(self) -> None:
+        """Make certain that the lock that is held here is one's own still; where none is held, nothing.
+
+        Raises:
+            StateError: it is lost, or that cannot be found out.
+        """
+        ...
+
     def break_lock(self) -> Sequence[Holder]:
         """Take the lock away from whoever holds it, and tell from whom; nobody is nothing to take it from.
 

@@ -60,7 +60,7 @@ async def apply_command(world: World, process: Process, transport: Transport, op
     with _open(world, process) as state, state.lock(_holder(process, run_id, world, "apply")):
         models = _hash(spec, state)
         policy = Policy(spec.retries, options.retry_failed, options.in_doubt == "again")
-        async with _connect(world, process, transport) as service:
+        async with _connect(world, process, transport, holding=state) as service:
             surveyed = await _look(world, process, spec, models, state, service, policy, options.refresh)
             process.stop = Stop()
             setup = Setup(
@@ -170,14 +170,16 @@ def _hash(spec: Spec, state: MortalState) -> Any:
     return hashed.models
 
 
-def _connect(world: World, process: Process, transport: Transport) -> Glossi:
+def _connect(world: World, process: Process, transport: Transport, holding: State | None = None) -> Glossi:
+    run_blocking = blocking(world, process)
     return Glossi(
         ENDPOINT,
         KEY,
         transport=transport,
         rng=process.rng,
         wall_clock=world.clock,
-        run_blocking=blocking(world, process),
+        assure=None if holding is None else lambda: run_blocking(holding.assure_lock),
+        run_blocking=run_blocking,
     )
 
 

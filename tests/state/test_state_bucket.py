@@ -499,6 +499,20 @@ def test_a_broken_lock_is_lost_to_its_holder_at_once(cupboard: Cupboard, clock: 
     assert numbers(cupboard) == {1}
 
 
+def test_who_asks_whether_the_lock_is_its_own_still_is_told(cupboard: Cupboard, clock: Clock) -> None:
+    create(MemoryObjects(cupboard), service="local")
+    one, other = opened(MemoryObjects(cupboard), clock), opened(MemoryObjects(cupboard), clock)
+    one.assure_lock()
+    with one.lock(ANA):
+        one.assure_lock()
+        clock.now += ENOUGH
+        one.assure_lock()
+        other.break_lock()
+        for _ in range(2):
+            with pytest.raises(StateError, match="its lock is lost"):
+                one.assure_lock()
+
+
 def test_calls_that_were_on_their_way_are_in_doubt_for_who_takes_over(cupboard: Cupboard, clock: Clock) -> None:
     create(MemoryObjects(cupboard), service="local")
     one, other = opened(MemoryObjects(cupboard), clock), opened(MemoryObjects(cupboard), clock)

@@ -403,6 +403,17 @@ def test_a_lock_that_is_lost_is_found_lost_by_the_write_itself(state_url: str) -
         assert state.realised() == Realised()
 
 
+def test_who_asks_whether_the_lock_is_its_own_still_is_told(state_url: str) -> None:
+    with opened(state_url) as state:
+        state.assure_lock()
+        with state.lock(HOLDER):
+            state.assure_lock()
+            end_connections(state_url)
+            for _ in range(2):
+                with pytest.raises(StateError, match="the lock is lost"):
+                    state.assure_lock()
+
+
 def test_a_server_that_stays_away_is_told_by_a_read(state_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(made(state_url)) as state:
         end_connections(state_url)

@@ -340,6 +340,12 @@ class BucketState:
                 return ()
             return (note.holder,)
 
+    def assure_lock(self) -> None:
+        lease = self._lease
+        if lease is not None:
+            with self._explained("written"):
+                lease.assure()
+
     def break_lock(self) -> Sequence[Holder]:
         holders = self.holders()
         if holders:

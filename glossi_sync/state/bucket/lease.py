@@ -120,6 +120,18 @@ class Lease:
             if self._lost is not None:
                 raise self._lost_error()
 
+    def assure(self) -> None:
+        """Make certain that the lease is still one's own, by asking: it is renewed.
+
+        Raises:
+            StateError: it is lost.
+            Unreachable: the bucket cannot be asked.
+        """
+        with self._mutex:
+            self._renew()
+            if self._lost is not None:
+                raise self._lost_error()
+
     def lose(self) -> StateError:
         """Something in the bucket shows that another run has taken over; the error to raise."""
         with self._mutex:
