@@ -48,6 +48,7 @@ def command(
     """
     from glossi_sync.cli.session import load_spec, stdout  # noqa: PLC0415
     from glossi_sync.diagnosing import Setup, diagnose  # noqa: PLC0415
+    from glossi_sync.reporting.words import counted  # noqa: PLC0415
 
     setup = Setup(
         spec_path=spec_path,
@@ -73,7 +74,7 @@ def command(
         document = {"problems": found["problem"], "notes": found["note"], "findings": findings}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        click.echo(f"\n{_count(found['problem'], 'problem')}, {_count(found['note'], 'note')}.")
+        click.echo(f"\n{counted(found['problem'], 'problem')}, {counted(found['note'], 'note')}.")
     sys.exit(exits.ERROR if found["problem"] else exits.DONE)
 
 
@@ -94,7 +95,3 @@ def _variables(command: click.Command) -> Iterator[str]:
             below = command.get_command(context, name)
             if below is not None:
                 yield from _variables(below)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"

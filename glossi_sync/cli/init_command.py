@@ -37,6 +37,7 @@ def command(*, folder: Path, template: str | None, spec_path: Path, workspace: s
     the state and the renders out of git.
     """
     from glossi_sync.drafting import Choice, draft, draft_text, find_models  # noqa: PLC0415
+    from glossi_sync.reporting.words import counted  # noqa: PLC0415
     from glossi_sync.spec import read_spec  # noqa: PLC0415
 
     if spec_path.exists() and not force:
@@ -51,12 +52,12 @@ def command(*, folder: Path, template: str | None, spec_path: Path, workspace: s
     spec_path.write_text(draft_text(drafted, names), encoding="utf-8")
     ignored = _ignore(home / ".gitignore")
     click.echo(
-        f"{spec_path}: {_count(len(found.files), 'model')} on {', '.join(sorted(set(drafted.templates.values())))}"
+        f"{spec_path}: {counted(len(found.files), 'model')} on {', '.join(sorted(set(drafted.templates.values())))}"
     )
     if ignored:
         click.echo(f"{spec_path.parent / '.gitignore'}: keeps {' and '.join(ignored)} out of git")
     if found.unnamed:
-        click.echo(f"Left out: {_count(found.unnamed, 'file')} whose name is not UTF-8.", err=True)
+        click.echo(f"Left out: {counted(found.unnamed, 'file')} whose name is not UTF-8.", err=True)
     read_spec(spec_path, env={}, files=True)
     at = "" if spec_path == Path("glossi.yaml") else f" -f {shlex.quote(str(spec_path))}"
     click.echo(f"\nNext:\n  glossi-sync plan{at}\n  glossi-sync apply{at}")
@@ -98,7 +99,3 @@ def _ignore(path: Path) -> list[str]:
 def _joined(text: str, lines: Iterable[str]) -> str:
     gap = "" if not text or text.endswith("\n") else "\n"
     return f"{text}{gap}# glossi-sync: what a run leaves behind\n" + "".join(f"{line}\n" for line in lines)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'s' * (number != 1)}"

@@ -17,11 +17,12 @@ def command(*, spec_path: Path) -> None:
     Every mistake is reported at once, as file:line:column: message.
     """
     from glossi_sync.cli.session import load_spec  # noqa: PLC0415
+    from glossi_sync.reporting.words import counted  # noqa: PLC0415
     from glossi_sync.spec import look_at_remote_files  # noqa: PLC0415
 
     spec = load_spec(spec_path, None, files=True)
     look_at_remote_files(spec)
     click.echo(
-        f"{spec_path}: {len(spec.models)} models, {len(spec.projects)} projects, "
-        f"{len(spec.render_settings)} groups of render settings: good."
+        f"{spec_path}: {counted(len(spec.models), 'model')}, {counted(len(spec.projects), 'project')}, "
+        f"{counted(len(spec.render_settings), 'group')} of render settings: good."
     )

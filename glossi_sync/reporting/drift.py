@@ -10,7 +10,7 @@ from rich.text import Text
 from glossi_sync.planning.drift import Drift
 from glossi_sync.reporting.markdown import MOST_BYTES, byte_size, code, marker, shown
 from glossi_sync.reporting.plan_text import Page
-from glossi_sync.reporting.words import arrows
+from glossi_sync.reporting.words import arrows, counted
 
 FORMAT = 1
 _END_BYTES = 600
@@ -20,10 +20,10 @@ _WHAT_NEXT = "`glossi-sync plan --refresh full` shows what an apply does about i
 def drift_line(drift: Drift) -> str:
     """``Drift: 2 of 48 objects are not as they were made: 1 lost, 1 changed.``"""
     if not drift.deviations:
-        return f"No drift: {_objects(drift.looked_at)} looked at, each as it was made."
+        return f"No drift: {counted(drift.looked_at, 'object')} looked at, each as it was made."
     counts = Counter(one.drifted.value for one in drift.deviations)
     told = ", ".join(f"{count:,} {drifted}" for drifted, count in counts.items())
-    of = f"{len(drift.deviations):,} of {_objects(drift.looked_at)}"
+    of = f"{len(drift.deviations):,} of {counted(drift.looked_at, 'object')}"
     return f"Drift: {of} {'is' if len(drift.deviations) == 1 else 'are'} not as made: {told}."
 
 
@@ -31,7 +31,7 @@ def _beside(drift: Drift) -> list[str]:
     """What is not drift, and may be taken for it."""
     lines = []
     if drift.moved_on:
-        lines.append(f"{_objects(drift.moved_on)} went on since the last apply; the next one writes it down.")
+        lines.append(f"{counted(drift.moved_on, 'object')} went on since the last apply; the next one writes it down.")
     if drift.pending:
         addresses = "1 address of the spec is" if drift.pending == 1 else f"{drift.pending:,} addresses of the spec are"
         lines.append(f"{addresses} not applied yet; that is no drift: `glossi-sync plan`.")
@@ -99,7 +99,3 @@ def drift_document(drift: Drift, service: str) -> dict[str, Any]:
         "movedOn": drift.moved_on,
         "pending": drift.pending,
     }
-
-
-def _objects(count: int) -> str:
-    return "1 object" if count == 1 else f"{count:,} objects"

@@ -6,20 +6,21 @@ from collections import Counter
 from typing import Any
 
 from glossi_sync.planning.importing import Imports
+from glossi_sync.reporting.words import counted
 from glossi_sync.resources import Kind
 
 
 def import_text(imports: Imports, *, dry_run: bool) -> str:
     """A line for each address, and what it means."""
     if not imports.imports:
-        return f"Nothing to import: {_count(imports.unchanged, 'address', 'addresses')} bound so already.\n"
+        return f"Nothing to import: {counted(imports.unchanged, 'address', 'addresses')} bound so already.\n"
     width = max(len(one.want.address) for one in imports.imports)
     lines = [
         f"  + {one.want.address:<{width}}  {one.phase}  {one.remote_id}{f'  {one.error}' if one.error else ''}"
         for one in imports.imports
     ]
     counts = Counter(one.want.kind for one in imports.imports)
-    what = ", ".join(_count(counts[kind], kind, f"{kind}s") for kind in Kind if counts[kind])
+    what = ", ".join(counted(counts[kind], kind) for kind in Kind if counts[kind])
     lines += ["", f"{'Would be imported' if dry_run else 'Imported'}: {what}."]
     if imports.unchanged:
         lines.append(f"Bound so already: {imports.unchanged}.")
@@ -39,7 +40,3 @@ def import_document(imports: Imports, *, dry_run: bool) -> dict[str, Any]:
             for one in imports.imports
         ],
     }
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

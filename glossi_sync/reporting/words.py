@@ -107,13 +107,13 @@ def _pictures(forecast: Forecast | None) -> list[str]:
     if forecast is None or not forecast.renders:
         return []
     known = forecast.renders - forecast.unknown
-    counted = [
-        _many(count, what) for count, what in ((forecast.pictures, "picture"), (forecast.videos, "video")) if count
+    files = [
+        counted(count, what) for count, what in ((forecast.pictures, "picture"), (forecast.videos, "video")) if count
     ]
     least = "at least " if forecast.at_least else ""
-    parts = [least + " and ".join(counted)] if counted else ["no pictures and no videos"] if known else []
+    parts = [least + " and ".join(files)] if files else ["no pictures and no videos"] if known else []
     if forecast.unknown:
-        of = f"{_many(forecast.unknown, 'render')} on templates that nothing was rendered on before"
+        of = f"{counted(forecast.unknown, 'render')} on templates that nothing was rendered on before"
         parts.append(f"and those of {of}" if known else f"the pictures of {of}, which cannot be counted yet")
     return parts
 
@@ -127,5 +127,6 @@ def duration(seconds: float) -> str:
     return " ".join([*([f"{hours} h"] if hours else []), *([f"{minutes} min"] if minutes or not hours else [])])
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """``1 model``, ``2,400 models``; ``many`` where that is not spelled with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

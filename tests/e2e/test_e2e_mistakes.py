@@ -35,7 +35,7 @@ def test_a_truncated_model_is_refused_before_anything_is_asked(new_shop: Callabl
     shop.model("lamp", "lamp")
     shop.save()
     good = shop.run("validate").out
-    assert good == "glossi.yaml: 1 models, 0 projects, 0 groups of render settings: good.\n"
+    assert good == "glossi.yaml: 1 model, 0 projects, 0 groups of render settings: good.\n"
     lamp = shop.folder / "models/lamp.glb"
     lamp.write_bytes(lamp.read_bytes()[:-9])
     arrived, reads = studio.arrived(), studio.reads()
