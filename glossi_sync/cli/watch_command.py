@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING
 
 import click
 
@@ -117,7 +117,8 @@ def command(
     folders = FolderWatch(lambda path: triggers.pull(f"{FILES} ({path})" if verbose else FILES), say)
     metrics = None if metrics_port is None else Metrics()
     beside = receiver = None
-    with ending_quietly(triggers), ExitStack() as open_things:
+    ending = Ending(triggers)
+    with ending.by_signal(), ExitStack() as open_things:
         open_things.callback(folders.close)
         if metrics_port is not None and metrics is not None:
             port = open_things.enter_context(serving(metrics, *metrics_port))
@@ -148,26 +149,46 @@ def command(
             metrics,
             beside,
             receiver,
+            ending.breaking_off,
         )
         triggers.pull(START)
         watch(runs, triggers, Backoff(), every=every, answered=lambda reason: reason == EVENT)
     say("Stopped.")
 
 
-@contextmanager
-def ending_quietly(triggers: Triggers) -> Iterator[None]:
-    """The block, which Ctrl-C or SIGTERM ends; while an apply runs in it, they are its own (``run.stopping``)."""
+class Ending:
+    """What Ctrl-C and SIGTERM do to a watch: no run begins any more; while an apply runs, they are its own
+    (``run.stopping``).
+    """
 
-    def end(*_: object) -> Never:
-        triggers.stop()
-        raise KeyboardInterrupt
+    def __init__(self, triggers: Triggers) -> None:
+        self._triggers = triggers
+        self._breakable = False
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    former = [signal.signal(one, end) for one in signals]
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for one, handler in zip(signals, former, strict=True):
-            signal.signal(one, handler)
+    @contextmanager
+    def by_signal(self) -> Iterator[None]:
+        """The block, which they end."""
+        signals = (signal.SIGINT, signal.SIGTERM)
+        former = [signal.signal(one, self._end) for one in signals]
+        try:
+            yield
+        except KeyboardInterrupt:
+            pass
+        finally:
+            for one, handler in zip(signals, former, strict=True):
+                signal.signal(one, handler)
+
+    @contextmanager
+    def breaking_off(self) -> Iterator[None]:
+        """The block, which they break off wherever it is."""
+        self._breakable = True
+        try:
+            yield
+        finally:
+            self._breakable = False
+
+    def _end(self, *_: object) -> None:
+        self._triggers.stop()
+        # Not anywhere: raised while the collector calls back, it would be printed and forgotten.
+        if self._breakable:
+            raise KeyboardInterrupt

@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,6 +100,8 @@ class Runs:
     metrics: Metrics | None
     beside: Beside | None
     receiver: Receiver | None
+    breaking_off: Callable[[], AbstractContextManager[None]]
+    """Around what may be broken off wherever it is."""
     _last_said: str = field(default="", init=False)
     _elsewhere: set[Path] = field(default_factory=set, init=False)
     _ignored: tuple[Path, ...] = field(default=(), init=False)
@@ -113,7 +115,8 @@ class Runs:
         """
         began = time.monotonic()
         try:
-            outcome = self._run(reasons)
+            with self.breaking_off():
+                outcome = self._run(reasons)
         except (SpecError, LargeChange) as error:
             self._say_once(f"Not run: {error}")
             outcome = Outcome(Came.BAD_SPEC)
