@@ -19,7 +19,7 @@ from glossi_sync.planning.settling import close_doubts
 from glossi_sync.resources import Kind
 from glossi_sync.resources.render import START
 from glossi_sync.service import Glossi
-from glossi_sync.state import Bind, Intend, Intent, Object, PutObject, Subject, Write
+from glossi_sync.state import AddStray, Bind, Intend, Intent, Object, PutObject, Stray, Subject, Write
 
 
 class NotInDoubt(UserError):
@@ -29,11 +29,16 @@ class NotInDoubt(UserError):
 def again(address: str, surveyed: Survey, *, clock: Callable[[], float], rng: Random) -> list[Write]:
     """Nothing was started: the next apply may ask again.
 
+    A stray is noted all the same: what the user did not find may have been started and lost, and an event of it that
+    comes late must not be taken for that of another render (planning's ``settling``).
+
     Raises:
         NotInDoubt: no call for the address is in doubt.
     """
     doubts = _doubts(address, surveyed)
-    return _settle(doubts, f"resolved by hand: nothing was started ({address})", clock, rng)
+    outcome = f"resolved by hand: nothing was started ({address})"
+    denied = AddStray(Stray(Kind.RENDER, None, f"{START.call} for {address} was in doubt, and {outcome}", clock()))
+    return [*surveyed.plan.settled, *_settle(doubts, outcome, clock, rng), denied]
 
 
 async def adopt(
@@ -75,7 +80,8 @@ async def adopt(
     )
     # One job answers one call: other calls that may have started the same render elsewhere stay in doubt.
     writes = _settle(doubts[:1], f"resolved by hand: it was job {job_id} ({address})", clock, rng)
-    return [*writes, PutObject(one, inputs=inputs_of(want), files=finished_files(job)), Bind(address, one.oid)]
+    bound: list[Write] = [PutObject(one, inputs=inputs_of(want), files=finished_files(job)), Bind(address, one.oid)]
+    return [*surveyed.plan.settled, *writes, *bound]
 
 
 def _doubts(address: str, surveyed: Survey) -> Sequence[tuple[Intent, Subject]]:

@@ -7,7 +7,8 @@ so answers what the lost answer would have said. It is taken for that answer onl
 - the event came after the call in doubt was written down, and is signed by the service;
 - its project is the one that the held render is of, which this state has made and nobody else is told of;
 - no other call in doubt may have started a render of that project with other settings, and no render that is remembered
-  as a stray (a call that was asked again) may be under way: else it could be theirs, and its pictures other ones;
+  as a stray (a call that was asked again, or that a person said was not done) may be under way: else it could be
+  theirs, and its pictures other ones;
 - one job alone fits: of two, neither is chosen.
 
 Whatever does not pass stays held, and ``resolve`` settles it. What remains is a person who starts a render of this very

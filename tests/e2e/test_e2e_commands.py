@@ -168,6 +168,8 @@ def test_a_render_in_doubt_is_held_until_the_user_says_what_became_of_it(new_sho
     )
     for address in addresses[1:]:
         shop.run("resolve", address, "--again")
+        denied = json.loads(shop.run("state", "strays", "--format", "json").out)[-1]
+        assert f"{address} was in doubt, and resolved by hand" in denied["reason"], "it may have been started and lost"
     shop.apply(shop.plan(), code=0)
     assert studio.count()["render_jobs"] - had == len(addresses) - 1 + (2 - len(addresses))
     assert shop.settled()
