@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from glossi_sync.state.objects import Intent, Object, RenderedFile, Run, Stray
+from glossi_sync.state.objects import Run, Stray
 from glossi_sync.state.store import State
+from glossi_sync.state.values import file_values, intent_values, object_values, run_values, stray_values
 
 
 def describe(state: State) -> dict[str, Any]:
@@ -32,15 +33,15 @@ def describe(state: State) -> dict[str, Any]:
         "serial": state.serial,
         "bindings": {address: str(oid) for address, oid in sorted(realised.bindings.items())},
         "objects": [
-            _object(thing)
+            object_values(thing)
             | {
                 "addresses": sorted(addresses.get(thing.oid, ())),
                 "inputs": inputs.get(thing.oid),
-                "files": [_file(file) for file in files.get(thing.oid, ())],
+                "files": [file_values(file) for file in files.get(thing.oid, ())],
             }
             for thing in sorted(realised.objects.values(), key=lambda thing: (thing.kind, thing.since, thing.oid))
         ],
-        "inDoubt": [_intent(intent) for intent in realised.in_doubt],
+        "inDoubt": [intent_values(intent) for intent in realised.in_doubt],
         "strays": stray_documents(state.strays()),
         "downloads": [
             {
@@ -57,60 +58,9 @@ def describe(state: State) -> dict[str, Any]:
 
 def stray_documents(strays: Iterable[Stray]) -> list[dict[str, Any]]:
     """Strays as JSON values, in the order given."""
-    return [
-        {"kind": stray.kind.value, "remoteId": stray.remote_id, "reason": stray.reason, "at": stray.at}
-        for stray in strays
-    ]
+    return [stray_values(stray) for stray in strays]
 
 
 def history(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Runs as JSON values, in the order given; ``outcome`` is null for one that was killed or still goes on."""
-    return [
-        {
-            "runId": str(run.run_id),
-            "command": run.command,
-            "started": run.started,
-            "ended": run.ended,
-            "outcome": run.outcome,
-            "steps": dict(run.steps),
-            "calls": dict(run.calls),
-        }
-        for run in runs
-    ]
-
-
-def _object(thing: Object) -> dict[str, Any]:
-    return {
-        "oid": str(thing.oid),
-        "kind": thing.kind.value,
-        "phase": thing.phase.value,
-        "label": thing.label,
-        "remoteId": thing.remote_id,
-        "digest": thing.digest,
-        "parents": [str(parent) for parent in thing.parents],
-        "since": thing.since,
-        "expires": thing.expires,
-        "attempts": thing.attempts,
-        "error": thing.error,
-    }
-
-
-def _file(file: RenderedFile) -> dict[str, Any]:
-    return {
-        "id": file.id,
-        "name": file.name,
-        "filePath": file.file_path,
-        "fileType": file.file_type,
-        "isVideo": file.is_video,
-    }
-
-
-def _intent(intent: Intent) -> dict[str, Any]:
-    return {
-        "callId": str(intent.call_id),
-        "runId": str(intent.run_id),
-        "step": intent.step,
-        "call": intent.call,
-        "subjects": [{"address": one.address, "digest": one.digest} for one in intent.subjects],
-        "at": intent.at,
-    }
+    return [run_values(run) for run in runs]

@@ -22,6 +22,7 @@ from glossi_sync.state.objects import (
     Stray,
     Subject,
 )
+from glossi_sync.state.values import file_values, intent_values, object_values, run_values, stray_values
 
 FORMAT = 1
 
@@ -111,7 +112,7 @@ def write(document: Document, *, clear: bool = False) -> dict[str, Any]:
         "objects": [
             _object(thing, clear)
             | ({} if oid not in document.inputs else {"inputs": document.inputs[oid]})
-            | ({} if oid not in document.files else {"files": [_file(one) for one in document.files[oid]]})
+            | ({} if oid not in document.files else {"files": [file_values(one) for one in document.files[oid]]})
             for oid, thing in sorted(document.objects.items())
         ],
         **urls,
@@ -122,7 +123,7 @@ def write(document: Document, *, clear: bool = False) -> dict[str, Any]:
             for one in sorted(document.past_bindings, key=lambda one: (one.serial, one.address))
         ],
         "strays": [
-            {"kind": one.kind.value, "remoteId": one.remote_id, "reason": one.reason, "at": one.at}
+            stray_values(one)
             for one in sorted(document.strays, key=lambda one: (one.at, one.kind, one.remote_id or "", one.reason))
         ],
         "secrets": dict(sorted(document.secrets.items())),
@@ -185,19 +186,10 @@ def read(value: Any) -> Document:
 
 
 def _object(thing: Object, clear: bool) -> dict[str, Any]:
-    return {
-        "oid": str(thing.oid),
-        "kind": thing.kind.value,
-        "phase": thing.phase.value,
-        "label": thing.label,
-        "remoteId": thing.remote_id,
-        "digest": thing.digest,
-        "parents": [str(parent) for parent in thing.parents],
-        "since": thing.since,
-        "expires": thing.expires if clear or thing.phase is not Phase.RECORDED else None,
-        "attempts": thing.attempts,
-        "error": thing.error,
-    }
+    values = object_values(thing)
+    if not clear and thing.phase is Phase.RECORDED:
+        values["expires"] = None
+    return values
 
 
 def _read_object(one: Mapping[str, Any]) -> Object:
@@ -216,16 +208,6 @@ def _read_object(one: Mapping[str, Any]) -> Object:
     )
 
 
-def _file(file: RenderedFile) -> dict[str, Any]:
-    return {
-        "id": file.id,
-        "name": file.name,
-        "filePath": file.file_path,
-        "fileType": file.file_type,
-        "isVideo": file.is_video,
-    }
-
-
 def _read_file(one: Mapping[str, Any]) -> RenderedFile:
     return RenderedFile(one["id"], one["name"], one["filePath"], one["fileType"], one["isVideo"])
 
@@ -236,17 +218,7 @@ def _read_download(one: Mapping[str, Any]) -> Download:
 
 
 def _call(call: Call) -> dict[str, Any]:
-    intent = call.intent
-    return {
-        "callId": str(intent.call_id),
-        "runId": str(intent.run_id),
-        "step": intent.step,
-        "call": intent.call,
-        "subjects": [{"address": one.address, "digest": one.digest} for one in intent.subjects],
-        "at": intent.at,
-        "outcome": call.outcome,
-        "settled": call.settled,
-    }
+    return {**intent_values(call.intent), "outcome": call.outcome, "settled": call.settled}
 
 
 def _read_call(one: Mapping[str, Any]) -> Call:
@@ -256,17 +228,7 @@ def _read_call(one: Mapping[str, Any]) -> Call:
 
 
 def _run(past: PastRun) -> dict[str, Any]:
-    run = past.run
-    return {
-        "runId": str(run.run_id),
-        "command": run.command,
-        "started": run.started,
-        "ended": run.ended,
-        "outcome": run.outcome,
-        "steps": dict(run.steps),
-        "calls": dict(run.calls),
-        "serial": str(past.serial),
-    }
+    return {**run_values(past.run), "serial": str(past.serial)}
 
 
 def _read_run(one: Mapping[str, Any]) -> PastRun:
